@@ -1,0 +1,52 @@
+// uses: params grid elements cursor lanes reduce saved gradient_sums
+// binds: x read, dy read, saved read, partial_sums read_write
+// Over one chunk of a channel: sum of dy and of dy * (x - mean), the two sums that all gradients need.
+// grid: chunk by group of CHANNEL_LANES channels
+// memory: x once, dy once
+
+fn sum_gradients(channel: u32, begin: u32, end: u32) -> vec2<f32> {
+    var sums = vec2<f32>(0.0);
+    if (begin >= end) {
+        return sums;
+    }
+    let s = saved[channel];
+    let step = step_of(VALUE_LANES);
+    var at = cursor_at(channel, begin);
+    var value = begin;
+    while (value < end) {
+        var block = vec2<f32>(0.0);
+        for (var k = 0u; k < BLOCK && value < end; k += 1u) {
+            let word = at.index / WORD_VALUES;
+            let gradient = value_at(dy[word], at.index);
+            block += vec2<f32>(gradient, gradient * centered(value_at(x[word], at.index), s));
+            at = advance(at, step);
+            value += VALUE_LANES;
+        }
+        sums += block;
+    }
+    return sums;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn grad_sums(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let group = workgroup_index(id, grid);
+    if (group >= params.workgroups) {
+        return;
+    }
+    let tiles = (params.channels + CHANNEL_LANES - 1u) / CHANNEL_LANES;
+    let part = group / tiles;
+    let channel = (group - part * tiles) * CHANNEL_LANES + local % CHANNEL_LANES;
+    let inside = channel < params.channels;
+    let begin = part * params.chunk;
+    let end = min(begin + params.chunk, params.count);
+    // Channels beyond the last have no share, but take part in the barriers.
+    let first = select(end, begin + local / CHANNEL_LANES, inside);
+    let sums = reduce(local, sum_gradients(channel, first, end));
+    if (inside && local < CHANNEL_LANES) {
+        partial_sums[part * params.channels + channel] = GradientSums(end - begin, sums.x, sums.y);
+    }
+}

@@ -1,0 +1,36 @@
+// uses: params grid elements gamma beta
+// binds: x read, y read_write, running_mean read, running_var read
+// Inference, algorithm 2 line 12: y = (x - mean) * (gamma / sqrt(var + eps)) + beta.
+// grid: flat over the words of the tensor, ITEMS a piece
+// memory: x once, y once
+
+fn normalized(index: u32, value: f32) -> f32 {
+    let channel = (index / params.inner) % params.channels;
+    let scale = inverseSqrt(running_var[channel] + params.eps) * gamma_of(channel);
+    return (value - running_mean[channel]) * scale + beta_of(channel);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn infer_apply(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let first = workgroup_index(id, grid) * WORKGROUP * ITEMS + local;
+    for (var item = 0u; item < ITEMS; item += 1u) {
+        let word = first + item * WORKGROUP;
+        let index = word * WORD_VALUES;
+        if (index >= params.len) {
+            return;
+        }
+        var values = unpack(x[word]);
+        for (var k = 0u; k < WORD_VALUES; k += 1u) {
+            values[k] = normalized(index + k, values[k]);
+        }
+        if (index + WORD_VALUES <= params.len) {
+            y[word] = pack(values);
+        } else {
+            y[word] = keep_tail(pack(values), y[word]);
+        }
+    }
+}

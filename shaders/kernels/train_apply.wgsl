@@ -1,0 +1,36 @@
+// uses: params grid elements saved gamma beta
+// binds: x read, y read_write, saved read
+// Algorithm 1 lines 3 and 4: y = gamma * (x - mean) * invstd + beta, with the mean in two parts.
+// grid: flat over the words of the tensor, ITEMS a piece
+// memory: x once, y once
+
+fn normalized(index: u32, value: f32) -> f32 {
+    let channel = (index / params.inner) % params.channels;
+    let s = saved[channel];
+    return centered(value, s) * (s.invstd * gamma_of(channel)) + beta_of(channel);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn train_apply(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let first = workgroup_index(id, grid) * WORKGROUP * ITEMS + local;
+    for (var item = 0u; item < ITEMS; item += 1u) {
+        let word = first + item * WORKGROUP;
+        let index = word * WORD_VALUES;
+        if (index >= params.len) {
+            return;
+        }
+        var values = unpack(x[word]);
+        for (var k = 0u; k < WORD_VALUES; k += 1u) {
+            values[k] = normalized(index + k, values[k]);
+        }
+        if (index + WORD_VALUES <= params.len) {
+            y[word] = pack(values);
+        } else {
+            y[word] = keep_tail(pack(values), y[word]);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+// uses: params grid elements cursor lanes reduce moments
+// binds: x read, partial_moments read_write
+// Algorithm 1 lines 1 and 2: the moments of one chunk of a channel, in two passes over the chunk.
+// The first finds its mean, the second sums the deviations from it: nothing cancels, whatever the data.
+// grid: chunk by group of CHANNEL_LANES channels
+// memory: x once (the second pass finds the chunk in the cache)
+
+// Sums (x - origin) and (x - origin)^2 over this invocation's share of the values begin..end.
+fn sum_deviations(channel: u32, begin: u32, end: u32, origin: f32) -> vec2<f32> {
+    var sums = vec2<f32>(0.0);
+    let step = step_of(VALUE_LANES);
+    var at = cursor_at(channel, begin);
+    var value = begin;
+    while (value < end) {
+        var block = vec2<f32>(0.0);
+        for (var k = 0u; k < BLOCK && value < end; k += 1u) {
+            let deviation = value_at(x[at.index / WORD_VALUES], at.index) - origin;
+            block += vec2<f32>(deviation, deviation * deviation);
+            at = advance(at, step);
+            value += VALUE_LANES;
+        }
+        sums += block;
+    }
+    return sums;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn train_moments(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let group = workgroup_index(id, grid);
+    if (group >= params.workgroups) {
+        return;
+    }
+    let tiles = (params.channels + CHANNEL_LANES - 1u) / CHANNEL_LANES;
+    let part = group / tiles;
+    let channel = (group - part * tiles) * CHANNEL_LANES + local % CHANNEL_LANES;
+    let inside = channel < params.channels;
+    let begin = part * params.chunk;
+    let end = min(begin + params.chunk, params.count);
+    let count = f32(end - begin);
+    // Channels beyond the last have no share, but take part in the barriers.
+    let first = select(end, begin + local / CHANNEL_LANES, inside);
+
+    var origin = 0.0;
+    if (inside) {
+        let index = cursor_at(channel, begin).index;
+        origin = value_at(x[index / WORD_VALUES], index);
+    }
+    if (!is_finite(origin)) {
+        origin = 0.0;
+    }
+    let pivot = origin + reduce(local, sum_deviations(channel, first, end, origin)).x / count;
+    let sums = reduce(local, sum_deviations(channel, first, end, pivot));
+
+    if (inside && local < CHANNEL_LANES) {
+        // The pivot is the mean rounded to f32: the difference is what that lost.
+        let difference = select(0.0, sums.x / count, is_finite(pivot));
+        let m2 = sums.y - sums.x * difference;
+        // Written so that NaN stays NaN.
+        partial_moments[part * params.channels + channel] =
+            Moments(end - begin, pivot, difference, select(m2, 0.0, m2 < 0.0));
+    }
+}

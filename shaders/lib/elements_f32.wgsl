@@ -1,0 +1,21 @@
+// Tensors stored as f32: one value a word.
+
+alias Word = f32;
+const WORD_VALUES = 1u;
+
+fn unpack(word: Word) -> array<f32, WORD_VALUES> {
+    return array<f32, WORD_VALUES>(word);
+}
+
+fn pack(values: array<f32, WORD_VALUES>) -> Word {
+    return values[0];
+}
+
+fn value_at(word: Word, index: u32) -> f32 {
+    return word;
+}
+
+// The last word of a tensor that fills it only in part: the rest keeps its bits.
+fn keep_tail(word: Word, old: Word) -> Word {
+    return word;
+}

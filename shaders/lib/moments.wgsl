@@ -1,0 +1,36 @@
+// uses: finite
+// Count, mean and M2, the sum of squared deviations. The mean is pivot + difference, kept apart:
+// x - pivot is exact for values near the pivot, so no digit of a far-off channel is lost.
+
+struct Moments {
+    count: u32,
+    pivot: f32,
+    difference: f32,
+    m2: f32,
+}
+
+// Chan, Golub & LeVeque 1979.
+fn merge_moments(a: Moments, b: Moments) -> Moments {
+    if (b.count == 0u) {
+        return a;
+    }
+    if (a.count == 0u) {
+        return b;
+    }
+    let count = a.count + b.count;
+    // An infinite mean stays what it is: infinity - infinity would make it NaN.
+    if (!is_finite(a.pivot)) {
+        return Moments(count, a.pivot, a.difference, a.m2 + b.m2);
+    }
+    if (!is_finite(b.pivot)) {
+        return Moments(count, b.pivot, b.difference, a.m2 + b.m2);
+    }
+    let share = f32(b.count) / f32(count);
+    let delta = (b.pivot - a.pivot) + (b.difference - a.difference);
+    return Moments(
+        count,
+        a.pivot,
+        a.difference + delta * share,
+        a.m2 + b.m2 + delta * delta * f32(a.count) * share,
+    );
+}

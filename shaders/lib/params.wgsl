@@ -1,0 +1,24 @@
+// The numbers that differ from layer to layer. Held against `kernel::Params` by tests/shaders.rs.
+
+struct Params {
+    // The tensor as [outer, channels, inner].
+    channels: u32,
+    inner: u32,
+    // Values per channel: outer * inner, the paper's m.
+    count: u32,
+    // Values in the whole tensor.
+    len: u32,
+    // Values per channel that one workgroup reduces.
+    chunk: u32,
+    // Partial results per channel.
+    sets: u32,
+    // Workgroups in the grid that have work; the rest only round the grid up.
+    workgroups: u32,
+    eps: f32,
+    // Weight of the new value in the running statistics.
+    momentum: f32,
+    // The running variance divides by count - correction: 1 unbiased, 0 biased.
+    correction: u32,
+    reserved_0: u32,
+    reserved_1: u32,
+}

@@ -1,0 +1,49 @@
+//! What a device can do, as far as a plan depends on it.
+
+/// The limits of a device that a plan depends on. Plain data: a plan can be made for a device that is not here.
+///
+/// ```
+/// use wgpu_batchnorm::Caps;
+///
+/// assert_eq!(Caps::WEBGPU.max_invocations, 256);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Caps {
+    /// Invocations in a workgroup: the smaller of `max_compute_invocations_per_workgroup` and
+    /// `max_compute_workgroup_size_x`.
+    pub max_invocations: u32,
+    /// `max_compute_workgroup_storage_size`, in bytes.
+    pub max_workgroup_storage: u32,
+    /// `max_compute_workgroups_per_dimension`.
+    pub max_workgroups: u32,
+    /// `max_storage_buffers_per_shader_stage`.
+    pub max_storage_buffers: u32,
+    /// `max_storage_buffer_binding_size`, in bytes.
+    pub max_binding_size: u64,
+    /// `min_storage_buffer_offset_alignment`, in bytes.
+    pub offset_alignment: u32,
+}
+
+impl Caps {
+    /// The limits that every WebGPU device has, and wgpu's defaults.
+    pub const WEBGPU: Self = Self::from_limits(&wgpu::Limits::defaults());
+
+    /// The limits of a device.
+    ///
+    /// ```no_run
+    /// # fn f(device: &wgpu::Device) {
+    /// let caps = wgpu_batchnorm::Caps::from_limits(&device.limits());
+    /// # }
+    /// ```
+    pub const fn from_limits(limits: &wgpu::Limits) -> Self {
+        let (a, b) = (limits.max_compute_invocations_per_workgroup, limits.max_compute_workgroup_size_x);
+        Self {
+            max_invocations: if a < b { a } else { b },
+            max_workgroup_storage: limits.max_compute_workgroup_storage_size,
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            max_binding_size: limits.max_storage_buffer_binding_size,
+            offset_alignment: limits.min_storage_buffer_offset_alignment,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Recording: checks the caller's buffers, then dispatches. The only place that does either.
+
+use std::sync::{Arc, OnceLock};
+
+use wgpu::util::DeviceExt;
+
+use crate::error::Error;
+use crate::kernel::Sharing;
+use crate::pipeline::{Context, Pipeline};
+use crate::plan::{Access, Argument, Launch, Place, Plan};
+use crate::role::Role;
+
+/// The buffers given for an operation, by what they are for.
+pub(crate) type Given<'a, 'b> = &'b [(Role, Option<wgpu::BufferBinding<'a>>)];
+
+/// A plan with its pipelines and parameters: ready to be recorded any number of times.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    context: Context,
+    plan: Plan,
+    launches: Vec<PreparedLaunch>,
+}
+
+#[derive(Debug)]
+struct PreparedLaunch {
+    params: wgpu::Buffer,
+    separate: Arc<Pipeline>,
+    /// Compiled when a caller first reads and writes the same buffer.
+    shared: OnceLock<Arc<Pipeline>>,
+}
+
+/// A buffer of the caller's that has passed all checks.
+#[derive(Clone, Copy)]
+struct Checked<'a> {
+    role: Role,
+    access: Access,
+    buffer: &'a wgpu::Buffer,
+    offset: u64,
+    bytes: u64,
+}
+
+impl Checked<'_> {
+    fn overlaps(&self, other: &Self) -> bool {
+        self.buffer == other.buffer
+            && self.offset < other.offset + other.bytes
+            && other.offset < self.offset + self.bytes
+    }
+}
+
+/// What one launch binds, in the order of its kernel's bindings.
+struct BoundLaunch<'a> {
+    pipeline: Arc<Pipeline>,
+    buffers: Vec<Checked<'a>>,
+}
+
+impl Prepared {
+    pub(crate) fn new(context: &Context, operation: &'static str, plan: Plan) -> Result<Self, Error> {
+        plan.check_for(operation, context.caps())?;
+        let mut launches = Vec::with_capacity(plan.launches().len());
+        for launch in plan.launches() {
+            let separate = context.pipeline(launch.kernel)?;
+            launches.push(PreparedLaunch {
+                params: upload(context.device(), launch),
+                separate,
+                shared: OnceLock::new(),
+            });
+        }
+        Ok(Self { context: context.clone(), plan, launches })
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Later recordings use another momentum; earlier ones keep theirs.
+    pub(crate) fn set_momentum(&mut self, momentum: f32) {
+        self.plan.set_momentum(momentum);
+        for (prepared, launch) in self.launches.iter_mut().zip(self.plan.launches()) {
+            prepared.params = upload(self.context.device(), launch);
+        }
+    }
+
+    /// Records into a compute pass of its own.
+    pub(crate) fn encode(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        given: Given<'_, '_>,
+    ) -> Result<(), Error> {
+        let bound = self.check(given)?;
+        if bound.is_empty() {
+            return Ok(());
+        }
+        let label = Some(self.plan.operation());
+        let mut pass =
+            encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
+        self.dispatch(&mut pass, &bound);
+        Ok(())
+    }
+
+    /// Records into the caller's compute pass.
+    pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, given: Given<'_, '_>) -> Result<(), Error> {
+        let bound = self.check(given)?;
+        if bound.is_empty() {
+            return Ok(());
+        }
+        pass.push_debug_group(self.plan.operation());
+        self.dispatch(pass, &bound);
+        pass.pop_debug_group();
+        Ok(())
+    }
+
+    fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, bound: &[BoundLaunch<'_>]) {
+        for ((launch, prepared), bound) in self.plan.launches().iter().zip(&self.launches).zip(bound) {
+            let mut buffers = bound.buffers.iter();
+            let entries: Vec<_> = bound
+                .pipeline
+                .bindings
+                .iter()
+                .filter_map(|binding| {
+                    let resource = if binding.storage() {
+                        let Checked { buffer, offset, bytes, .. } = *buffers.next()?;
+                        let size = wgpu::BufferSize::new(bytes);
+                        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
+                    } else {
+                        prepared.params.as_entire_binding()
+                    };
+                    Some(wgpu::BindGroupEntry { binding: binding.role.binding(), resource })
+                })
+                .collect();
+            let bind_group = self.context.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(launch.kernel.name),
+                layout: &bound.pipeline.layout,
+                entries: &entries,
+            });
+            pass.set_pipeline(&bound.pipeline.pipeline);
+            pass.set_bind_group(0, &bind_group, &[]);
+            pass.dispatch_workgroups(launch.grid[0], launch.grid[1], 1);
+        }
+    }
+
+    /// All that the caller can get wrong, found before anything is recorded.
+    fn check<'a>(&self, given: Given<'a, '_>) -> Result<Vec<BoundLaunch<'a>>, Error> {
+        let arguments = self.plan.arguments();
+        for (role, binding) in given {
+            if binding.is_some() && !arguments.iter().any(|argument| argument.role == *role) {
+                return Err(Error::Unexpected { argument: role.name() });
+            }
+        }
+        let alignment = u64::from(self.context.caps().offset_alignment);
+        let mut checked: Vec<Checked<'a>> = Vec::with_capacity(arguments.len());
+        for argument in arguments.iter().filter(|argument| argument.bytes > 0) {
+            let binding = given.iter().find(|(role, _)| *role == argument.role);
+            let Some(binding) = binding.and_then(|(_, binding)| binding.as_ref()) else {
+                return Err(Error::Missing { argument: argument.role.name(), needs: argument.bytes });
+            };
+            checked.push(check_binding(argument, binding, alignment)?);
+        }
+        for (i, a) in checked.iter().enumerate() {
+            for b in &checked[i + 1..] {
+                if (a.access.writes() || b.access.writes()) && a.overlaps(b) {
+                    let (written, other) = if a.access.writes() { (a, b) } else { (b, a) };
+                    return Err(Error::Overlap { argument: written.role.name(), other: other.role.name() });
+                }
+            }
+        }
+        self.plan.launches().iter().zip(&self.launches).map(|pair| self.bind(pair, &checked)).collect()
+    }
+
+    /// Finds the buffers of one launch, and the kernel's variant that they need.
+    fn bind<'a>(
+        &self,
+        (launch, prepared): (&Launch, &PreparedLaunch),
+        checked: &[Checked<'a>],
+    ) -> Result<BoundLaunch<'a>, Error> {
+        let bindings = &prepared.separate.bindings;
+        let mut buffers = Vec::with_capacity(bindings.len());
+        for binding in bindings.iter().filter(|binding| binding.storage()) {
+            let (source, region) = match launch.place(binding.role) {
+                Place::Argument(role) => (role, None),
+                Place::Workspace { offset, bytes } => (Role::Workspace, Some((offset, bytes))),
+            };
+            let Some(found) = checked.iter().find(|checked| checked.role == source) else {
+                return Err(Error::Missing { argument: source.name(), needs: 4 });
+            };
+            let (offset, bytes) = region.unwrap_or((0, found.bytes));
+            let access = if binding.writable { Access::Write } else { Access::Read };
+            let offset = found.offset + offset;
+            buffers.push(Checked { role: binding.role, access, offset, bytes, ..*found });
+        }
+        // Usage is tracked by the buffer, not by the range.
+        let shared = buffers
+            .iter()
+            .any(|a| a.access.writes() && buffers.iter().any(|b| !b.access.writes() && a.buffer == b.buffer));
+        if !shared {
+            return Ok(BoundLaunch { pipeline: prepared.separate.clone(), buffers });
+        }
+        for (i, a) in buffers.iter().enumerate() {
+            if let Some(b) = buffers[i + 1..].iter().find(|b| a.overlaps(b)) {
+                return Err(Error::InputsOverlap { argument: a.role.name(), other: b.role.name() });
+            }
+        }
+        let pipeline = match prepared.shared.get() {
+            Some(pipeline) => pipeline.clone(),
+            None => {
+                let pipeline = self.context.pipeline(launch.kernel.with_sharing(Sharing::Shared))?;
+                prepared.shared.get_or_init(|| pipeline).clone()
+            }
+        };
+        Ok(BoundLaunch { pipeline, buffers })
+    }
+}
+
+fn check_binding<'a>(
+    argument: &Argument,
+    binding: &wgpu::BufferBinding<'a>,
+    alignment: u64,
+) -> Result<Checked<'a>, Error> {
+    let Argument { role, access, bytes: needs, .. } = *argument;
+    let (name, buffer, offset) = (role.name(), binding.buffer, binding.offset);
+    if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
+        let needs = wgpu::BufferUsages::STORAGE;
+        return Err(Error::Usage { argument: name, got: buffer.usage(), needs });
+    }
+    let available = buffer.size().saturating_sub(offset);
+    let got = binding.size.map_or(available, |size| size.get());
+    let end = offset.saturating_add(got);
+    if end > buffer.size() {
+        return Err(Error::OutOfBounds { argument: name, end, size: buffer.size() });
+    }
+    if offset % alignment != 0 {
+        return Err(Error::Misaligned { argument: name, got: offset, needs: alignment });
+    }
+    if got < needs {
+        let elements = format!("{} {}", argument.elements, argument.element);
+        return Err(Error::TooSmall { argument: name, got, needs, elements });
+    }
+    Ok(Checked { role, access, buffer, offset, bytes: needs })
+}
+
+/// The parameters of a launch. Written while the buffer is created, so that no queue is needed.
+fn upload(device: &wgpu::Device, launch: &Launch) -> wgpu::Buffer {
+    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: Some("params"),
+        contents: bytemuck::bytes_of(&launch.params),
+        usage: wgpu::BufferUsages::UNIFORM,
+    })
+}

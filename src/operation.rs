@@ -1,0 +1,53 @@
+//! The methods that all operations share, written once.
+
+/// Implements them for a struct with a field `prepared` and its struct of buffers, which has a method `given`.
+macro_rules! operation {
+    ($operation:ident, $buffers:ident) => {
+        impl $operation {
+            /// How it is carried out: kernels, grids, buffers, in one line when printed.
+            pub fn plan(&self) -> &$crate::Plan {
+                self.prepared.plan()
+            }
+
+            /// Records it into the caller's encoder, in a compute pass of its own. Nothing is submitted.
+            ///
+            /// # Errors
+            /// Whatever is wrong with the buffers: [`Error::Missing`], [`Error::Unexpected`], [`Error::Usage`],
+            /// [`Error::OutOfBounds`], [`Error::Misaligned`], [`Error::TooSmall`], [`Error::Overlap`] or
+            /// [`Error::InputsOverlap`]. Nothing has been recorded then.
+            pub fn encode(
+                &self,
+                encoder: &mut wgpu::CommandEncoder,
+                buffers: &$buffers<'_>,
+            ) -> Result<(), $crate::Error> {
+                self.prepared.encode(encoder, &buffers.given())
+            }
+
+            /// Records it into a compute pass that the caller has begun, with timestamps for instance. The pass's
+            /// pipeline and bind group 0 are left changed.
+            ///
+            /// # Errors
+            /// As `encode`.
+            pub fn record(
+                &self,
+                pass: &mut wgpu::ComputePass<'_>,
+                buffers: &$buffers<'_>,
+            ) -> Result<(), $crate::Error> {
+                self.prepared.record(pass, &buffers.given())
+            }
+        }
+    };
+    ($operation:ident, $buffers:ident, workspace) => {
+        operation!($operation, $buffers);
+
+        impl $operation {
+            /// Bytes of scratch memory that it needs: `workspace` in its buffers. Its content need not be kept or
+            /// cleared between recordings, and operations that run one after the other may use the same.
+            pub fn workspace_size(&self) -> u64 {
+                self.prepared.plan().workspace_size()
+            }
+        }
+    };
+}
+
+pub(crate) use operation;

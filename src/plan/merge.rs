@@ -1,0 +1,119 @@
+//! Launches that merge several sets of per-channel results.
+
+use super::{Access, Launch, MAX_SETS, Place, Plan, per_channel, policy, tiling};
+use crate::caps::Caps;
+use crate::error::Error;
+use crate::kernel::{Kernel, Params, Parts, Presence, Sharing, Tuning};
+use crate::options::{Gradients, RunningStatistics, RunningVariance, check_training_eps};
+use crate::role::Role;
+
+/// One merging launch over all channels.
+pub(super) fn launch(
+    name: &'static str,
+    channels: u32,
+    sets: u32,
+    parts: Parts,
+    places: Vec<(Role, Place)>,
+    caps: &Caps,
+) -> Result<Launch, Error> {
+    let (workgroup, channel_lanes) = policy::merge(sets, caps)?;
+    let workgroups = channels.div_ceil(channel_lanes);
+    let tuning = Tuning { workgroup, channel_lanes, items: 1, block: policy::BLOCK };
+    let kernel = Kernel { name, parts, tuning, sharing: Sharing::Separate };
+    let params = Params { channels, sets, workgroups, ..Params::default() };
+    Ok(Launch { kernel, grid: tiling::fold(workgroups, caps)?, params, places })
+}
+
+/// Merges moments, saves the statistics and updates the running ones.
+pub(super) fn train_launch(
+    channels: u32,
+    sets: u32,
+    eps: f32,
+    running: Option<RunningStatistics>,
+    places: Vec<(Role, Place)>,
+    caps: &Caps,
+) -> Result<Launch, Error> {
+    let parts = Parts { running: Presence::of(running.is_some()), ..Parts::default() };
+    let mut launch = launch("train_merge", channels, sets, parts, places, caps)?;
+    launch.params.eps = eps;
+    if let Some(running) = running {
+        launch.params.momentum = running.momentum;
+        launch.params.correction = match running.variance {
+            RunningVariance::Unbiased => 1,
+            RunningVariance::Biased => 0,
+        };
+    }
+    Ok(launch)
+}
+
+/// Adds gradient sums up and writes the gradients of the parameters.
+pub(super) fn grad_launch(
+    channels: u32,
+    sets: u32,
+    gradients: Gradients,
+    places: Vec<(Role, Place)>,
+    caps: &Caps,
+) -> Result<Launch, Error> {
+    let (dgamma, dbeta) = (Presence::of(gradients.dgamma), Presence::of(gradients.dbeta));
+    launch("grad_merge", channels, sets, Parts { dgamma, dbeta, ..Parts::default() }, places, caps)
+}
+
+/// The stage that turns the moments of several parts of a batch into saved statistics.
+pub(crate) fn merge_moments(
+    channels: u32,
+    sets: u32,
+    eps: f32,
+    running: Option<RunningStatistics>,
+    caps: &Caps,
+) -> Result<Plan, Error> {
+    check_training_eps(eps)?;
+    running.map_or(Ok(()), |running| running.check())?;
+    let elements = check_sets(channels, sets)?;
+    let mut arguments = vec![
+        per_channel(Role::PartialMoments, Access::Read, elements),
+        per_channel(Role::Saved, Access::Write, channels.into()),
+    ];
+    if running.is_some() {
+        arguments.push(per_channel(Role::RunningMean, Access::ReadWrite, channels.into()));
+        arguments.push(per_channel(Role::RunningVar, Access::ReadWrite, channels.into()));
+    }
+    let launches = vec![train_launch(channels, sets, eps, running, Vec::new(), caps)?];
+    let subject = format!("{sets} sets of {channels} channels");
+    let operation = "merge_moments";
+    Plan { operation, subject, strategy: None, launches, arguments, workspace: 16, passes: 0 }.checked(caps)
+}
+
+/// The stage that adds up the gradient sums of several parts of a batch.
+pub(crate) fn merge_gradient_sums(
+    channels: u32,
+    sets: u32,
+    gradients: Gradients,
+    caps: &Caps,
+) -> Result<Plan, Error> {
+    let elements = check_sets(channels, sets)?;
+    let mut arguments = vec![
+        per_channel(Role::PartialSums, Access::Read, elements),
+        per_channel(Role::Saved, Access::Read, channels.into()),
+        per_channel(Role::Sums, Access::Write, channels.into()),
+    ];
+    if gradients.dgamma {
+        arguments.push(per_channel(Role::Dgamma, Access::Write, channels.into()));
+    }
+    if gradients.dbeta {
+        arguments.push(per_channel(Role::Dbeta, Access::Write, channels.into()));
+    }
+    let launches = vec![grad_launch(channels, sets, gradients, Vec::new(), caps)?];
+    let subject = format!("{sets} sets of {channels} channels");
+    let operation = "merge_gradient_sums";
+    Plan { operation, subject, strategy: None, launches, arguments, workspace: 16, passes: 0 }.checked(caps)
+}
+
+fn check_sets(channels: u32, sets: u32) -> Result<u64, Error> {
+    if channels == 0 {
+        return Err(Error::NoChannels);
+    }
+    if sets == 0 || sets > MAX_SETS {
+        return Err(Error::Sets { got: sets, max: MAX_SETS });
+    }
+    Ok(u64::from(channels) * u64::from(sets))
+}

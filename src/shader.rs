@@ -1,0 +1,189 @@
+//! Joins the files of a kernel into one WGSL module: parts as its `// uses:` lines name them, bindings as its
+//! `// binds:` lines do, constants as the plan chose them.
+//!
+//! Joining text is a complete linker here: declarations of a module may come in any order, and what is not used costs
+//! nothing.
+
+use std::fmt::Write;
+
+use crate::kernel::{Kernel, Presence, Sharing};
+use crate::role::Role;
+use crate::tensor::Dtype;
+
+macro_rules! files {
+    ($($path:literal)*) => {
+        &[$(($path, include_str!(concat!("../shaders/", $path, ".wgsl")))),*]
+    };
+}
+
+/// Every file under `shaders/`, by its path there without the extension.
+const FILES: &[(&str, &str)] = files![
+    "kernels/grad_apply"
+    "kernels/grad_merge"
+    "kernels/grad_sums"
+    "kernels/infer_apply"
+    "kernels/moments_merge"
+    "kernels/train_apply"
+    "kernels/train_merge"
+    "kernels/train_moments"
+    "lib/beta_given"
+    "lib/beta_zero"
+    "lib/cursor"
+    "lib/dbeta_absent"
+    "lib/dbeta_given"
+    "lib/dgamma_absent"
+    "lib/dgamma_given"
+    "lib/elements_f16"
+    "lib/elements_f32"
+    "lib/finite"
+    "lib/gamma_given"
+    "lib/gamma_one"
+    "lib/gradient_sums"
+    "lib/grid"
+    "lib/lanes"
+    "lib/merge"
+    "lib/moments"
+    "lib/params"
+    "lib/reduce"
+    "lib/running_absent"
+    "lib/running_updated"
+    "lib/saved"
+];
+
+/// A buffer that a kernel binds.
+///
+/// ```
+/// use wgpu_batchnorm::{Binding, Role};
+///
+/// let binding = Binding { role: Role::Y, writable: true };
+/// assert!(binding.storage());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// What it is for, and so its number.
+    pub role: Role,
+    /// Whether it is bound as `read_write`.
+    pub writable: bool,
+}
+
+impl Binding {
+    /// Whether it is a storage buffer; else it is the uniform block.
+    pub fn storage(&self) -> bool {
+        self.role != Role::Params
+    }
+}
+
+impl Kernel {
+    /// Its whole WGSL module. The entry point has the kernel's name, all bindings are in group 0.
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Caps, Dtype, Plan, Shape, TrainingOptions};
+    ///
+    /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
+    /// let plan = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU)?;
+    /// assert!(plan.launches()[0].kernel.wgsl().contains("fn train_moments("));
+    /// # Ok::<(), wgpu_batchnorm::Error>(())
+    /// ```
+    pub fn wgsl(&self) -> String {
+        let tuning = self.tuning;
+        let mut wgsl = String::new();
+        // Writing to a string cannot fail.
+        for (name, value) in [
+            ("WORKGROUP", tuning.workgroup),
+            ("CHANNEL_LANES", tuning.channel_lanes),
+            ("ITEMS", tuning.items),
+            ("BLOCK", tuning.block),
+        ] {
+            let _ = writeln!(wgsl, "const {name} = {value}u;");
+        }
+        for Binding { role, writable } in self.bindings() {
+            let (number, name, wgsl_type) = (role.binding(), role.name(), role.wgsl_type());
+            let space = match (role, writable) {
+                (Role::Params, _) => "uniform",
+                (_, true) => "storage, read_write",
+                (_, false) => "storage, read",
+            };
+            let _ = writeln!(wgsl, "@group(0) @binding({number}) var<{space}> {name}: {wgsl_type};");
+        }
+        for path in self.files() {
+            let _ = write!(wgsl, "\n// {path}.wgsl\n{}", text(&path));
+        }
+        wgsl
+    }
+
+    /// The buffers that it binds, by number.
+    pub fn bindings(&self) -> Vec<Binding> {
+        let files = self.files();
+        let declared: Vec<(&str, &str)> = files
+            .iter()
+            .flat_map(|path| words(text(path), "// binds:", ','))
+            .filter_map(|b| b.split_once(' '))
+            .collect();
+        let has_params = files.iter().any(|path| path == "lib/params");
+        Role::BOUND
+            .into_iter()
+            .filter_map(|role| {
+                if role == Role::Params {
+                    return has_params.then_some(Binding { role, writable: false });
+                }
+                let mut access =
+                    declared.iter().filter(|(name, _)| *name == role.name()).map(|(_, access)| *access);
+                let first = access.next()?;
+                let written = first == "read_write" || access.any(|access| access == "read_write");
+                Some(Binding { role, writable: written || self.sharing == Sharing::Shared })
+            })
+            .collect()
+    }
+
+    /// The files that make it up, each once, the kernel's own last.
+    fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        self.collect(format!("kernels/{}", self.name), &mut files);
+        files
+    }
+
+    fn collect(&self, path: String, files: &mut Vec<String>) {
+        if files.contains(&path) {
+            return;
+        }
+        for part in words(text(&path), "// uses:", ' ') {
+            self.collect(format!("lib/{}", self.file_of(part)), files);
+        }
+        files.push(path);
+    }
+
+    /// The file that stands in an open place of the kernel; any other part is its own file.
+    fn file_of<'a>(&self, part: &'a str) -> &'a str {
+        let parts = &self.parts;
+        let pick = |presence, given, absent| match presence {
+            Presence::Given => given,
+            Presence::Absent => absent,
+        };
+        match part {
+            "elements" => match parts.elements {
+                Dtype::F32 => "elements_f32",
+                Dtype::F16 => "elements_f16",
+            },
+            "gamma" => pick(parts.gamma, "gamma_given", "gamma_one"),
+            "beta" => pick(parts.beta, "beta_given", "beta_zero"),
+            "running" => pick(parts.running, "running_updated", "running_absent"),
+            "dgamma" => pick(parts.dgamma, "dgamma_given", "dgamma_absent"),
+            "dbeta" => pick(parts.dbeta, "dbeta_given", "dbeta_absent"),
+            file => file,
+        }
+    }
+}
+
+/// The text of a file, empty for an unknown one: tests/shaders.rs joins and validates every variant.
+fn text(path: &str) -> &'static str {
+    FILES.iter().find(|(known, _)| *known == path).map_or("", |(_, text)| text)
+}
+
+/// The items after a marker that starts a line.
+fn words(text: &'static str, marker: &'static str, separator: char) -> impl Iterator<Item = &'static str> {
+    text.lines()
+        .filter_map(move |line| line.strip_prefix(marker))
+        .flat_map(move |items| items.split(separator))
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}

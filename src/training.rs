@@ -1,0 +1,131 @@
+//! The training forward pass.
+
+use crate::encode::Prepared;
+use crate::error::Error;
+use crate::operation::operation;
+use crate::options::{RunningStatistics, TrainingOptions};
+use crate::pipeline::Context;
+use crate::plan::Plan;
+use crate::role::Role;
+use crate::tensor::Shape;
+
+/// The training forward pass, algorithm 1 of the paper: `y = (x - mean) / sqrt(variance + eps) * gamma + beta` with
+/// the mean and biased variance of the batch, which it saves for the backward pass; and the update of the running
+/// statistics, if any are kept.
+///
+/// A NaN or infinite value makes all of its channel NaN, and that channel's running statistics; other channels do
+/// not see it. An empty batch records nothing, so that running and saved statistics stay as they are. Where systems
+/// differ this is PyTorch's answer.
+///
+/// ```no_run
+/// use wgpu_batchnorm::{Context, Dtype, Shape, Training, TrainingBuffers, TrainingOptions};
+///
+/// # fn f(device: &wgpu::Device, encoder: &mut wgpu::CommandEncoder, x: &wgpu::Buffer, y: &wgpu::Buffer,
+/// #      saved: &wgpu::Buffer, workspace: &wgpu::Buffer, parameters: [&wgpu::Buffer; 4])
+/// #      -> Result<(), wgpu_batchnorm::Error> {
+/// let context = Context::new(device);
+/// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
+/// let layer = Training::new(&context, &shape, TrainingOptions::default())?;
+/// assert!(workspace.size() >= layer.workspace_size());
+/// layer.encode(encoder, &TrainingBuffers {
+///     x: x.as_entire_buffer_binding(),
+///     y: y.as_entire_buffer_binding(),
+///     gamma: Some(parameters[0].as_entire_buffer_binding()),
+///     beta: Some(parameters[1].as_entire_buffer_binding()),
+///     running_mean: Some(parameters[2].as_entire_buffer_binding()),
+///     running_var: Some(parameters[3].as_entire_buffer_binding()),
+///     saved: saved.as_entire_buffer_binding(),
+///     workspace: workspace.as_entire_buffer_binding(),
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Training {
+    prepared: Prepared,
+}
+
+/// The buffers of [`Training`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
+/// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. What is written overlaps
+/// nothing else.
+#[derive(Clone, Debug)]
+pub struct TrainingBuffers<'a> {
+    /// Input tensor, read.
+    pub x: wgpu::BufferBinding<'a>,
+    /// Output tensor of the same shape and storage type, written.
+    pub y: wgpu::BufferBinding<'a>,
+    /// Scale, f32 per channel, read; present if the options' `affine` has it.
+    pub gamma: Option<wgpu::BufferBinding<'a>>,
+    /// Shift, f32 per channel, read; present if the options' `affine` has it.
+    pub beta: Option<wgpu::BufferBinding<'a>>,
+    /// Running mean, f32 per channel, updated; present if the options have `running`.
+    pub running_mean: Option<wgpu::BufferBinding<'a>>,
+    /// Running variance, f32 per channel, updated; present if the options have `running`.
+    pub running_var: Option<wgpu::BufferBinding<'a>>,
+    /// [`SavedStatistics`](crate::SavedStatistics) per channel, written.
+    pub saved: wgpu::BufferBinding<'a>,
+    /// Scratch memory of [`Training::workspace_size`] bytes.
+    pub workspace: wgpu::BufferBinding<'a>,
+}
+
+impl<'a> TrainingBuffers<'a> {
+    fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 8] {
+        [
+            (Role::X, Some(self.x.clone())),
+            (Role::Y, Some(self.y.clone())),
+            (Role::Gamma, self.gamma.clone()),
+            (Role::Beta, self.beta.clone()),
+            (Role::RunningMean, self.running_mean.clone()),
+            (Role::RunningVar, self.running_var.clone()),
+            (Role::Saved, Some(self.saved.clone())),
+            (Role::Workspace, Some(self.workspace.clone())),
+        ]
+    }
+}
+
+impl Training {
+    /// Plans and compiles.
+    ///
+    /// # Errors
+    /// As [`Plan::training`], and [`Error::Limit`] where the device cannot run the kernels.
+    pub fn new(context: &Context, shape: &Shape, options: TrainingOptions) -> Result<Self, Error> {
+        Self::from_plan(context, Plan::training(shape, &options, context.caps())?)
+    }
+
+    /// Compiles a plan as it is.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] for a plan of another operation, [`Error::Limit`] and [`Error::Misaligned`] for one that the
+    /// device cannot carry out.
+    pub fn from_plan(context: &Context, plan: Plan) -> Result<Self, Error> {
+        Ok(Self { prepared: Prepared::new(context, "training", plan)? })
+    }
+
+    /// Takes another momentum from the next recording on; what is recorded keeps the one it had. Cheap: nothing is
+    /// compiled.
+    ///
+    /// A cumulative average, PyTorch's `momentum=None`, is a momentum of 1 / n at the n-th batch.
+    ///
+    /// # Errors
+    /// [`Error::Momentum`] if it is not finite, [`Error::NoRunningStatistics`] if the options had no `running`.
+    ///
+    /// ```no_run
+    /// # fn f(mut layer: wgpu_batchnorm::Training) -> Result<(), wgpu_batchnorm::Error> {
+    /// for batch in 1..=100u16 {
+    ///     layer.set_momentum(1.0 / f32::from(batch))?;
+    ///     // layer.encode(..)
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_momentum(&mut self, momentum: f32) -> Result<(), Error> {
+        RunningStatistics { momentum, ..Default::default() }.check()?;
+        if !self.plan().arguments().iter().any(|argument| argument.role == Role::RunningMean) {
+            return Err(Error::NoRunningStatistics);
+        }
+        self.prepared.set_momentum(momentum);
+        Ok(())
+    }
+}
+
+operation!(Training, TrainingBuffers, workspace);

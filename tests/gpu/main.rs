@@ -1,0 +1,46 @@
+//! The tests that need a device. Each runs on every adapter there is, once with WebGPU's default limits and no
+//! features, once with all that the adapter has.
+//!
+//! Without an adapter they are shown as ignored. `WGPU_BATCHNORM_REQUIRE=vulkan,gl` makes a missing one a failure.
+
+mod support;
+
+mod training;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use support::gpu::{self, Gpu};
+
+/// A test: its name and what it does on a device.
+type Test = (&'static str, fn(&Gpu));
+
+/// The modules of tests.
+const MODULES: &[(&str, &[Test])] = &[("training", training::TESTS)];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let devices = gpu::devices();
+    let mut trials = Vec::new();
+    for backend in gpu::required() {
+        if !devices.iter().any(|gpu| gpu.backend() == backend) {
+            let message = format!("no {backend} adapter, but WGPU_BATCHNORM_REQUIRE names it");
+            trials.push(Trial::test(format!("{backend}/adapter"), move || Err(Failed::from(message))));
+        }
+    }
+    for (module, tests) in MODULES {
+        for &(name, test) in *tests {
+            if devices.is_empty() {
+                trials.push(
+                    Trial::test(format!("no-adapter/{module}::{name}"), || Ok(())).with_ignored_flag(true),
+                );
+            }
+            for gpu in &devices {
+                let gpu = gpu.clone();
+                trials.push(Trial::test(format!("{}/{module}::{name}", gpu.name()), move || {
+                    test(&gpu);
+                    Ok(())
+                }));
+            }
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}

@@ -1,0 +1,6 @@
+//! What the tests share.
+
+pub mod arena;
+pub mod data;
+pub mod gpu;
+pub mod run;
