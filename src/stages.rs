@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::operation::operation;
 use crate::options::{Affine, Gradients, RunningStatistics};
 use crate::pipeline::Context;
-use crate::plan::{Plan, merge_gradient_sums, merge_moments};
+use crate::plan::Plan;
 use crate::role::Role;
 use crate::tensor::Shape;
 
@@ -133,7 +133,7 @@ impl MergeMoments {
         eps: f32,
         running: Option<RunningStatistics>,
     ) -> Result<Self, Error> {
-        let plan = merge_moments(channels, sets, eps, running, context.caps())?;
+        let plan = Plan::merge_moments(channels, sets, eps, running, context.caps())?;
         Ok(Self { prepared: Prepared::new(context, "merge_moments", plan)? })
     }
 }
@@ -328,7 +328,7 @@ impl MergeGradientSums {
     /// # Errors
     /// [`Error::NoChannels`], [`Error::Sets`] and [`Error::Limit`].
     pub fn new(context: &Context, channels: u32, sets: u32, gradients: Gradients) -> Result<Self, Error> {
-        let plan = merge_gradient_sums(channels, sets, gradients, context.caps())?;
+        let plan = Plan::merge_gradient_sums(channels, sets, gradients, context.caps())?;
         Ok(Self { prepared: Prepared::new(context, "merge_gradient_sums", plan)? })
     }
 }

@@ -4,7 +4,7 @@ use super::{Access, Launch, MAX_SETS, Place, Plan, per_channel, policy, tiling};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::kernel::{Kernel, Params, Parts, Presence, Sharing, Tuning};
-use crate::options::{Gradients, RunningStatistics, RunningVariance, check_training_eps};
+use crate::options::{Gradients, RunningStatistics, RunningVariance};
 use crate::role::Role;
 
 /// One merging launch over all channels.
@@ -59,15 +59,13 @@ pub(super) fn grad_launch(
 }
 
 /// The stage that turns the moments of several parts of a batch into saved statistics.
-pub(crate) fn merge_moments(
+pub(super) fn moments(
     channels: u32,
     sets: u32,
     eps: f32,
     running: Option<RunningStatistics>,
     caps: &Caps,
 ) -> Result<Plan, Error> {
-    check_training_eps(eps)?;
-    running.map_or(Ok(()), |running| running.check())?;
     let elements = check_sets(channels, sets)?;
     let mut arguments = vec![
         per_channel(Role::PartialMoments, Access::Read, elements),
@@ -84,7 +82,7 @@ pub(crate) fn merge_moments(
 }
 
 /// The stage that adds up the gradient sums of several parts of a batch.
-pub(crate) fn merge_gradient_sums(
+pub(super) fn gradient_sums(
     channels: u32,
     sets: u32,
     gradients: Gradients,

@@ -9,12 +9,13 @@ mod tiling;
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::kernel::{Kernel, Params};
-use crate::options::{BackwardOptions, InferenceOptions, TrainingOptions};
-use crate::options::{check_inference_eps, check_training_eps};
+use crate::options::{
+    Affine, BackwardOptions, Gradients, InferenceOptions, RunningStatistics, TrainingOptions,
+    check_inference_eps, check_training_eps,
+};
 use crate::role::Role;
 use crate::tensor::Shape;
 
-pub(crate) use merge::{merge_gradient_sums, merge_moments};
 pub use policy::MAX_SETS;
 
 /// How the work of a reduction is shared out.
@@ -206,27 +207,64 @@ impl Plan {
         }
     }
 
-    pub(crate) fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Self, Error> {
+    /// [`BatchMoments`](crate::BatchMoments).
+    ///
+    /// # Errors
+    /// [`Error::Limit`].
+    pub fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Self, Error> {
         split::batch_moments(shape, caps)
     }
 
-    pub(crate) fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Self, Error> {
-        split::batch_gradient_sums(shape, caps)
-    }
-
-    pub(crate) fn normalize(
-        shape: &Shape,
-        affine: crate::options::Affine,
+    /// [`MergeMoments`](crate::MergeMoments) of `sets` parts of `channels` channels each.
+    ///
+    /// # Errors
+    /// [`Error::NoChannels`], [`Error::Sets`], [`Error::Eps`], [`Error::Momentum`] and [`Error::Limit`].
+    pub fn merge_moments(
+        channels: u32,
+        sets: u32,
+        eps: f32,
+        running: Option<RunningStatistics>,
         caps: &Caps,
     ) -> Result<Self, Error> {
+        check_training_eps(eps)?;
+        running.map_or(Ok(()), |running| running.check())?;
+        merge::moments(channels, sets, eps, running, caps)
+    }
+
+    /// [`Normalize`](crate::Normalize).
+    ///
+    /// # Errors
+    /// [`Error::Limit`].
+    pub fn normalize(shape: &Shape, affine: Affine, caps: &Caps) -> Result<Self, Error> {
         flat::normalize(shape, affine, caps)
     }
 
-    pub(crate) fn input_gradient(
-        shape: &Shape,
-        affine: crate::options::Affine,
+    /// [`BatchGradientSums`](crate::BatchGradientSums).
+    ///
+    /// # Errors
+    /// [`Error::Limit`].
+    pub fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Self, Error> {
+        split::batch_gradient_sums(shape, caps)
+    }
+
+    /// [`MergeGradientSums`](crate::MergeGradientSums) of `sets` parts of `channels` channels each.
+    ///
+    /// # Errors
+    /// [`Error::NoChannels`], [`Error::Sets`] and [`Error::Limit`].
+    pub fn merge_gradient_sums(
+        channels: u32,
+        sets: u32,
+        gradients: Gradients,
         caps: &Caps,
     ) -> Result<Self, Error> {
+        merge::gradient_sums(channels, sets, gradients, caps)
+    }
+
+    /// [`InputGradient`](crate::InputGradient).
+    ///
+    /// # Errors
+    /// [`Error::Limit`].
+    pub fn input_gradient(shape: &Shape, affine: Affine, caps: &Caps) -> Result<Self, Error> {
         flat::input_gradient(shape, affine, caps)
     }
 
