@@ -48,7 +48,7 @@ pub struct Backward {
 
 /// The buffers of [`Backward`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
 /// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. What is written overlaps
-/// nothing else.
+/// nothing else. Example at [`Backward`].
 #[derive(Clone, Debug)]
 pub struct BackwardBuffers<'a> {
     /// Input tensor of the forward pass, read.
@@ -98,6 +98,14 @@ impl Backward {
     /// # Errors
     /// [`Error::Plan`] for a plan of another operation, [`Error::Limit`] and [`Error::Misaligned`] for one that the
     /// device cannot carry out.
+    ///
+    /// ```no_run
+    /// use wgpu_batchnorm::{Backward, BackwardOptions, Context, Error, Plan, Shape, Strategy};
+    ///
+    /// fn layer(context: &Context, shape: &Shape) -> Result<Backward, Error> {
+    ///     Backward::from_plan(context, Plan::backward_by(Strategy::Split, shape, &BackwardOptions::default(), context.caps())?)
+    /// }
+    /// ```
     pub fn from_plan(context: &Context, plan: Plan) -> Result<Self, Error> {
         Ok(Self { prepared: Prepared::new(context, "backward", plan)? })
     }

@@ -146,7 +146,7 @@ impl Prepared {
                 return Err(Error::Unexpected { argument: role.name() });
             }
         }
-        let alignment = u64::from(self.context.caps().offset_alignment);
+        let alignment = u64::from(self.context.caps().offset_alignment.max(1));
         let mut checked: Vec<Checked<'a>> = Vec::with_capacity(arguments.len());
         for argument in arguments.iter().filter(|argument| argument.bytes > 0) {
             let binding = given.iter().find(|(role, _)| *role == argument.role);

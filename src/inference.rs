@@ -38,7 +38,8 @@ pub struct Inference {
 }
 
 /// The buffers of [`Inference`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
-/// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error.
+/// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. Example at
+/// [`Inference`].
 #[derive(Clone, Debug)]
 pub struct InferenceBuffers<'a> {
     /// Input tensor, read.
@@ -82,6 +83,14 @@ impl Inference {
     /// # Errors
     /// [`Error::Plan`] for a plan of another operation, [`Error::Limit`] and [`Error::Misaligned`] for one that the
     /// device cannot carry out.
+    ///
+    /// ```no_run
+    /// use wgpu_batchnorm::{Context, Error, Inference, InferenceOptions, Plan, Shape};
+    ///
+    /// fn layer(context: &Context, shape: &Shape) -> Result<Inference, Error> {
+    ///     Inference::from_plan(context, Plan::inference(shape, &InferenceOptions::default(), context.caps())?)
+    /// }
+    /// ```
     pub fn from_plan(context: &Context, plan: Plan) -> Result<Self, Error> {
         Ok(Self { prepared: Prepared::new(context, "inference", plan)? })
     }

@@ -61,7 +61,7 @@ pub(crate) struct Tuning {
     pub(crate) block: u32,
 }
 
-/// Whether a buffer may be read and written in the same launch.
+/// Whether a buffer may be read and written in the same launch. See [`Kernel::with_sharing`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Sharing {
     /// What a launch reads and what it writes are different buffers.
@@ -124,6 +124,16 @@ impl Kernel {
 }
 
 /// The numbers that differ from layer to layer: `shaders/lib/params.wgsl`.
+///
+/// ```
+/// use wgpu_batchnorm::{Caps, Dtype, InferenceOptions, Plan, Shape};
+///
+/// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
+/// let plan = Plan::inference(&shape, &InferenceOptions::default(), &Caps::WEBGPU)?;
+/// let params = plan.launches()[0].params;
+/// assert_eq!((params.channels, params.inner, bytemuck::bytes_of(&params).len()), (64, 784, 48));
+/// # Ok::<(), wgpu_batchnorm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Params {

@@ -36,7 +36,7 @@ pub struct BatchMoments {
     prepared: Prepared,
 }
 
-/// The buffers of [`BatchMoments`], under the same rules as [`TrainingBuffers`](crate::TrainingBuffers).
+/// The buffers of [`BatchMoments`], with its example; the rules are those of [`TrainingBuffers`](crate::TrainingBuffers).
 #[derive(Clone, Debug)]
 pub struct BatchMomentsBuffers<'a> {
     /// Input tensor, read.
@@ -97,7 +97,7 @@ pub struct MergeMoments {
     prepared: Prepared,
 }
 
-/// The buffers of [`MergeMoments`], under the same rules as [`TrainingBuffers`](crate::TrainingBuffers).
+/// The buffers of [`MergeMoments`], with its example; the rules are those of [`TrainingBuffers`](crate::TrainingBuffers).
 #[derive(Clone, Debug)]
 pub struct MergeMomentsBuffers<'a> {
     /// [`Moments`](crate::Moments), `[sets, channels]`, read.
@@ -164,7 +164,7 @@ pub struct Normalize {
     prepared: Prepared,
 }
 
-/// The buffers of [`Normalize`], under the same rules as [`TrainingBuffers`](crate::TrainingBuffers).
+/// The buffers of [`Normalize`], with its example; the rules are those of [`TrainingBuffers`](crate::TrainingBuffers).
 #[derive(Clone, Debug)]
 pub struct NormalizeBuffers<'a> {
     /// Input tensor, read.
@@ -229,7 +229,7 @@ pub struct BatchGradientSums {
     prepared: Prepared,
 }
 
-/// The buffers of [`BatchGradientSums`], under the same rules as [`TrainingBuffers`](crate::TrainingBuffers).
+/// The buffers of [`BatchGradientSums`], with its example; the rules are those of [`TrainingBuffers`](crate::TrainingBuffers).
 #[derive(Clone, Debug)]
 pub struct BatchGradientSumsBuffers<'a> {
     /// Input tensor of the forward pass, read.
@@ -294,7 +294,7 @@ pub struct MergeGradientSums {
     prepared: Prepared,
 }
 
-/// The buffers of [`MergeGradientSums`], under the same rules as [`TrainingBuffers`](crate::TrainingBuffers).
+/// The buffers of [`MergeGradientSums`], with its example; the rules are those of [`TrainingBuffers`](crate::TrainingBuffers).
 #[derive(Clone, Debug)]
 pub struct MergeGradientSumsBuffers<'a> {
     /// [`GradientSums`](crate::GradientSums), `[sets, channels]`, read.
@@ -362,7 +362,7 @@ pub struct InputGradient {
     prepared: Prepared,
 }
 
-/// The buffers of [`InputGradient`], under the same rules as [`TrainingBuffers`](crate::TrainingBuffers).
+/// The buffers of [`InputGradient`], with its example; the rules are those of [`TrainingBuffers`](crate::TrainingBuffers).
 #[derive(Clone, Debug)]
 pub struct InputGradientBuffers<'a> {
     /// Input tensor of the forward pass, read.

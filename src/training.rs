@@ -47,7 +47,7 @@ pub struct Training {
 
 /// The buffers of [`Training`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
 /// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. What is written overlaps
-/// nothing else.
+/// nothing else. Example at [`Training`].
 #[derive(Clone, Debug)]
 pub struct TrainingBuffers<'a> {
     /// Input tensor, read.
@@ -97,6 +97,14 @@ impl Training {
     /// # Errors
     /// [`Error::Plan`] for a plan of another operation, [`Error::Limit`] and [`Error::Misaligned`] for one that the
     /// device cannot carry out.
+    ///
+    /// ```no_run
+    /// use wgpu_batchnorm::{Context, Error, Plan, Shape, Strategy, Training, TrainingOptions};
+    ///
+    /// fn layer(context: &Context, shape: &Shape) -> Result<Training, Error> {
+    ///     Training::from_plan(context, Plan::training_by(Strategy::Split, shape, &TrainingOptions::default(), context.caps())?)
+    /// }
+    /// ```
     pub fn from_plan(context: &Context, plan: Plan) -> Result<Self, Error> {
         Ok(Self { prepared: Prepared::new(context, "training", plan)? })
     }

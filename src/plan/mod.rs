@@ -51,6 +51,12 @@ impl std::fmt::Display for Strategy {
 }
 
 /// What an operation does with a buffer.
+///
+/// ```
+/// use wgpu_batchnorm::Access;
+///
+/// assert!(Access::ReadWrite.writes() && !Access::Read.writes());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// It is read and keeps its content.
@@ -69,6 +75,16 @@ impl Access {
 }
 
 /// A buffer that the caller has to give.
+///
+/// ```
+/// use wgpu_batchnorm::{Access, Caps, Dtype, Plan, Role, Shape, TrainingOptions};
+///
+/// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F16)?;
+/// let plan = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU)?;
+/// let y = plan.arguments().iter().find(|argument| argument.role == Role::Y).unwrap();
+/// assert_eq!((y.access, y.bytes), (Access::Write, 32 * 64 * 28 * 28 * 2));
+/// # Ok::<(), wgpu_batchnorm::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
     /// What it is for.
@@ -84,6 +100,17 @@ pub struct Argument {
 }
 
 /// Where the buffer of a kernel's binding comes from.
+///
+/// ```
+/// use wgpu_batchnorm::{Caps, Dtype, Place, Plan, Role, Shape, TrainingOptions};
+///
+/// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
+/// let plan = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU)?;
+/// let moments = &plan.launches()[0];
+/// assert_eq!(moments.place(Role::X), Place::Argument(Role::X));
+/// assert_eq!(moments.place(Role::PartialMoments), Place::Workspace { offset: 0, bytes: 13 * 64 * 16 });
+/// # Ok::<(), wgpu_batchnorm::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// It is the caller's buffer for that role.
@@ -97,7 +124,18 @@ pub enum Place {
     },
 }
 
-/// One dispatch.
+/// One dispatch. With [`Kernel::wgsl`] and [`Kernel::bindings`] it is all that a host needs that compiles and
+/// dispatches by itself.
+///
+/// ```
+/// use wgpu_batchnorm::{Caps, Dtype, InferenceOptions, Plan, Shape};
+///
+/// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
+/// let plan = Plan::inference(&shape, &InferenceOptions::default(), &Caps::WEBGPU)?;
+/// let launch = &plan.launches()[0];
+/// assert_eq!((launch.kernel.name(), launch.grid), ("infer_apply", [1568, 1]));
+/// # Ok::<(), wgpu_batchnorm::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Launch {
     /// What runs.

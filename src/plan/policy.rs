@@ -7,6 +7,13 @@ use crate::tensor::Shape;
 
 /// Most sets that one merge takes: 1024 for each of 64 invocations, far below the 65 535 iterations after which
 /// llvmpipe ends an invocation's loops.
+///
+/// ```
+/// use wgpu_batchnorm::{Caps, Error, MAX_SETS, Plan};
+///
+/// let error = Plan::merge_moments(64, MAX_SETS + 1, 1e-5, None, &Caps::WEBGPU).unwrap_err();
+/// assert_eq!(error, Error::Sets { got: MAX_SETS + 1, max: MAX_SETS });
+/// ```
 pub const MAX_SETS: u32 = 1 << 16;
 
 /// Workgroups that keep a large GPU busy: 1.9 waves of 8 per multiprocessor on an H100, and harmless elsewhere.

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod readme;
 mod training;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -14,7 +15,7 @@ use support::gpu::{self, Gpu};
 type Test = (&'static str, fn(&Gpu));
 
 /// The modules of tests.
-const MODULES: &[(&str, &[Test])] = &[("training", training::TESTS)];
+const MODULES: &[(&str, &[Test])] = &[("readme", readme::TESTS), ("training", training::TESTS)];
 
 fn main() {
     let arguments = Arguments::from_args();
