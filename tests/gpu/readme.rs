@@ -52,7 +52,10 @@ fn embedding_example(gpu: &Gpu) {
     let source = include_str!("readme.rs");
     let example = source.split("// <example>\n").nth(1).and_then(|rest| rest.split("// </example>").next());
     let readme = include_str!("../../README.md");
-    assert!(readme.contains(&format!("```rust,no_run\n{}```", example.expect("markers"))), "the README differs");
+    assert!(
+        readme.contains(&format!("```rust,no_run\n{}```", example.expect("markers"))),
+        "the README differs"
+    );
 
     use wgpu_batchnorm::wgpu::{self, util::DeviceExt};
     let values: Vec<f32> =
