@@ -157,8 +157,8 @@ pub struct Params {
     pub momentum: f32,
     /// The running variance divides by count - correction.
     pub correction: u32,
-    /// Rounds the block up to 16 bytes, as uniform buffers want it.
-    pub reserved_0: u32,
-    /// As above.
-    pub reserved_1: u32,
+    /// Channels from one item of a flat kernel to the next.
+    pub item_channels: u32,
+    /// Positions in `inner` from one item of a flat kernel to the next.
+    pub item_positions: u32,
 }

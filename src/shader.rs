@@ -41,6 +41,8 @@ const FILES: &[(&str, &str)] = files![
     "lib/gradient_sums"
     "lib/grid"
     "lib/lanes"
+    "lib/map_f16"
+    "lib/map_f32"
     "lib/merge"
     "lib/moments"
     "lib/params"
@@ -48,6 +50,7 @@ const FILES: &[(&str, &str)] = files![
     "lib/running_absent"
     "lib/running_updated"
     "lib/saved"
+    "lib/walk"
 ];
 
 /// A buffer that a kernel binds.
@@ -163,6 +166,10 @@ impl Kernel {
             "elements" => match parts.elements {
                 Dtype::F32 => "elements_f32",
                 Dtype::F16 => "elements_f16",
+            },
+            "map" => match parts.elements {
+                Dtype::F32 => "map_f32",
+                Dtype::F16 => "map_f16",
             },
             "gamma" => pick(parts.gamma, "gamma_given", "gamma_one"),
             "beta" => pick(parts.beta, "beta_given", "beta_zero"),

@@ -1,17 +1,16 @@
-// uses: params grid elements saved gradient_sums gamma
+// uses: params grid elements map saved gradient_sums gamma
 // binds: x read, dy read, saved read, sums read, dx read_write
 // dx = gamma * invstd * (dy - mean(dy) - (x - mean) * invstd^2 * mean(dy * (x - mean))):
 // section 3 of the paper with its chain of derivatives multiplied out.
 // grid: flat over the words of the tensor, ITEMS a piece
 // memory: x once, dy once, dx once
 
-fn gradient(index: u32, value: f32, dy_value: f32) -> f32 {
-    let channel = (index / params.inner) % params.channels;
+fn map_value(channel: u32, value: f32, gradient: f32) -> f32 {
     let s = saved[channel];
     let total = sums[channel];
     let count = f32(total.count);
     let projection = centered(value, s) * s.invstd * (s.invstd * (total.dy_centered / count));
-    return ((dy_value - total.dy / count) - projection) * (s.invstd * gamma_of(channel));
+    return ((gradient - total.dy / count) - projection) * (s.invstd * gamma_of(channel));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -21,21 +20,19 @@ fn grad_apply(
     @builtin(local_invocation_index) local: u32,
 ) {
     let first = workgroup_index(id, grid) * WORKGROUP * ITEMS + local;
+    var at = place_of(first * WORD_VALUES);
     for (var item = 0u; item < ITEMS; item += 1u) {
         let word = first + item * WORKGROUP;
         let index = word * WORD_VALUES;
         if (index >= params.len) {
             return;
         }
-        let values = unpack(x[word]);
-        var gradients = unpack(dy[word]);
-        for (var k = 0u; k < WORD_VALUES; k += 1u) {
-            gradients[k] = gradient(index + k, values[k], gradients[k]);
-        }
+        let mapped = map_word(x[word], dy[word], at);
         if (index + WORD_VALUES <= params.len) {
-            dx[word] = pack(gradients);
+            dx[word] = mapped;
         } else {
-            dx[word] = keep_tail(pack(gradients), dx[word]);
+            dx[word] = keep_tail(mapped, dx[word]);
         }
+        at = next_item(at);
     }
 }

@@ -1,11 +1,10 @@
-// uses: params grid elements gamma beta
+// uses: params grid elements map gamma beta
 // binds: x read, y read_write, running_mean read, running_var read
 // Inference, algorithm 2 line 12: y = (x - mean) * (gamma / sqrt(var + eps)) + beta.
 // grid: flat over the words of the tensor, ITEMS a piece
 // memory: x once, y once
 
-fn normalized(index: u32, value: f32) -> f32 {
-    let channel = (index / params.inner) % params.channels;
+fn map_value(channel: u32, value: f32, unused: f32) -> f32 {
     let scale = inverseSqrt(running_var[channel] + params.eps) * gamma_of(channel);
     return (value - running_mean[channel]) * scale + beta_of(channel);
 }
@@ -17,20 +16,19 @@ fn infer_apply(
     @builtin(local_invocation_index) local: u32,
 ) {
     let first = workgroup_index(id, grid) * WORKGROUP * ITEMS + local;
+    var at = place_of(first * WORD_VALUES);
     for (var item = 0u; item < ITEMS; item += 1u) {
         let word = first + item * WORKGROUP;
         let index = word * WORD_VALUES;
         if (index >= params.len) {
             return;
         }
-        var values = unpack(x[word]);
-        for (var k = 0u; k < WORD_VALUES; k += 1u) {
-            values[k] = normalized(index + k, values[k]);
-        }
+        let mapped = map_word(x[word], x[word], at);
         if (index + WORD_VALUES <= params.len) {
-            y[word] = pack(values);
+            y[word] = mapped;
         } else {
-            y[word] = keep_tail(pack(values), y[word]);
+            y[word] = keep_tail(mapped, y[word]);
         }
+        at = next_item(at);
     }
 }

@@ -3,17 +3,12 @@
 alias Word = u32;
 const WORD_VALUES = 2u;
 
-fn unpack(word: Word) -> array<f32, WORD_VALUES> {
-    let pair = unpack2x16float(word);
-    return array<f32, WORD_VALUES>(pair.x, pair.y);
+fn pack(low: f32, high: f32) -> Word {
+    return to_f16(low) | (to_f16(high) << 16u);
 }
 
 // Rounds to nearest even by integers: pack2x16float may round either way
 // (Vulkan leaves it open, D3D truncates).
-fn pack(values: array<f32, WORD_VALUES>) -> Word {
-    return to_f16(values[0]) | (to_f16(values[1]) << 16u);
-}
-
 fn to_f16(value: f32) -> u32 {
     let bits = bitcast<u32>(value);
     let sign = (bits >> 16u) & 0x8000u;

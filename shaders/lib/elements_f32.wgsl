@@ -3,14 +3,6 @@
 alias Word = f32;
 const WORD_VALUES = 1u;
 
-fn unpack(word: Word) -> array<f32, WORD_VALUES> {
-    return array<f32, WORD_VALUES>(word);
-}
-
-fn pack(values: array<f32, WORD_VALUES>) -> Word {
-    return values[0];
-}
-
 fn value_at(word: Word, index: u32) -> f32 {
     return word;
 }

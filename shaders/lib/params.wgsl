@@ -19,6 +19,7 @@ struct Params {
     momentum: f32,
     // The running variance divides by count - correction: 1 unbiased, 0 biased.
     correction: u32,
-    reserved_0: u32,
-    reserved_1: u32,
+    // From one item of a flat kernel to the next: channels further on, and positions in `inner`.
+    item_channels: u32,
+    item_positions: u32,
 }

@@ -24,6 +24,8 @@ pub(super) fn launch(
     let workgroups = words.div_ceil(u64::from(workgroup * policy::ITEMS)) as u32;
     let tuning = Tuning { workgroup, channel_lanes: 1, items: policy::ITEMS, block: policy::BLOCK };
     let kernel = Kernel { name, parts, tuning, sharing: Sharing::Separate };
+    let word_values = (4 / shape.dtype().size()) as u32;
+    let item = workgroup * word_values;
     let params = Params {
         channels: shape.channels(),
         inner: shape.inner(),
@@ -31,6 +33,8 @@ pub(super) fn launch(
         len: shape.len(),
         workgroups,
         eps,
+        item_channels: item / shape.inner() % shape.channels(),
+        item_positions: item % shape.inner(),
         ..Params::default()
     };
     Ok(vec![Launch { kernel, grid: tiling::fold(workgroups, caps)?, params, places: Vec::new() }])
