@@ -58,9 +58,12 @@ fn train_moments(
     if (inside && local < CHANNEL_LANES) {
         // The pivot is the mean rounded to f32: the difference is what that lost.
         let difference = select(0.0, sums.x / count, is_finite(pivot));
-        let m2 = sums.y - sums.x * difference;
-        // Written so that NaN stays NaN.
-        partial_moments[part * params.channels + channel] =
-            Moments(end - begin, pivot, difference, select(m2, 0.0, m2 < 0.0));
+        // NaN and infinity stay what they are: infinity less infinity is NaN, and compilers fold a
+        // float comparison into a max that drops NaN. Rounding leaves nothing finite below 0.
+        var m2 = sums.y;
+        if (is_finite(m2)) {
+            m2 = max(m2 - sums.x * difference, 0.0);
+        }
+        partial_moments[part * params.channels + channel] = Moments(end - begin, pivot, difference, m2);
     }
 }

@@ -18,12 +18,9 @@ fn merge_moments(a: Moments, b: Moments) -> Moments {
         return b;
     }
     let count = a.count + b.count;
-    // An infinite mean stays what it is: infinity - infinity would make it NaN.
-    if (!is_finite(a.pivot)) {
-        return Moments(count, a.pivot, a.difference, a.m2 + b.m2);
-    }
-    if (!is_finite(b.pivot)) {
-        return Moments(count, b.pivot, b.difference, a.m2 + b.m2);
+    // An infinite mean stays what it is, with NaN or its opposite it is NaN: no difference of infinities.
+    if (!(is_finite(a.pivot) && is_finite(b.pivot))) {
+        return Moments(count, a.pivot + b.pivot, 0.0, a.m2 + b.m2);
     }
     let share = f32(b.count) / f32(count);
     let delta = (b.pivot - a.pivot) + (b.difference - a.difference);
@@ -31,6 +28,7 @@ fn merge_moments(a: Moments, b: Moments) -> Moments {
         count,
         a.pivot,
         a.difference + delta * share,
-        a.m2 + b.m2 + delta * delta * f32(a.count) * share,
+        // The small terms first: one by one they could vanish in a long sum.
+        a.m2 + (b.m2 + delta * delta * f32(a.count) * share),
     );
 }

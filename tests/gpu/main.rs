@@ -5,7 +5,13 @@
 
 mod support;
 
+mod backward;
+mod hostile;
+mod inference;
+mod invariants;
+mod large;
 mod readme;
+mod stages;
 mod training;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -15,7 +21,16 @@ use support::gpu::{self, Gpu};
 type Test = (&'static str, fn(&Gpu));
 
 /// The modules of tests.
-const MODULES: &[(&str, &[Test])] = &[("readme", readme::TESTS), ("training", training::TESTS)];
+const MODULES: &[(&str, &[Test])] = &[
+    ("readme", readme::TESTS),
+    ("training", training::TESTS),
+    ("inference", inference::TESTS),
+    ("backward", backward::TESTS),
+    ("hostile", hostile::TESTS),
+    ("large", large::TESTS),
+    ("stages", stages::TESTS),
+    ("invariants", invariants::TESTS),
+];
 
 fn main() {
     let arguments = Arguments::from_args();

@@ -34,6 +34,7 @@ pub struct Slot {
 pub struct Arena<'a> {
     gpu: &'a Gpu,
     layout: Layout,
+    poison: u32,
     contents: Vec<Vec<u32>>,
     slots: Vec<Slot>,
     buffers: RefCell<Vec<wgpu::Buffer>>,
@@ -41,12 +42,18 @@ pub struct Arena<'a> {
 
 impl<'a> Arena<'a> {
     pub fn new(gpu: &'a Gpu, layout: Layout) -> Self {
-        Self { gpu, layout, contents: Vec::new(), slots: Vec::new(), buffers: RefCell::default() }
+        Self::filled(gpu, layout, POISON)
+    }
+
+    /// With something else in place of the poison.
+    pub fn filled(gpu: &'a Gpu, layout: Layout, poison: u32) -> Self {
+        let buffers = RefCell::default();
+        Self { gpu, layout, poison, contents: Vec::new(), slots: Vec::new(), buffers }
     }
 
     /// Memory with the given content; what pads it to whole words is poison.
     pub fn input(&mut self, bytes: &[u8]) -> Slot {
-        let mut padded = POISON.to_ne_bytes().repeat(bytes.len().div_ceil(4));
+        let mut padded = self.poison.to_ne_bytes().repeat(bytes.len().div_ceil(4));
         padded[..bytes.len()].copy_from_slice(bytes);
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&padded);
         self.place(&words)
@@ -54,7 +61,7 @@ impl<'a> Arena<'a> {
 
     /// Memory full of poison.
     pub fn output(&mut self, bytes: u64) -> Slot {
-        self.place(&vec![POISON; bytes.div_ceil(4) as usize])
+        self.place(&vec![self.poison; bytes.div_ceil(4) as usize])
     }
 
     fn place(&mut self, words: &[u32]) -> Slot {
@@ -64,12 +71,13 @@ impl<'a> Arena<'a> {
             self.contents.push(Vec::new());
         }
         let index = self.contents.len() - 1;
+        let poison = self.poison;
         let content = &mut self.contents[index];
         // At least one guard before it, and the next aligned position.
         let word = (content.len() + 1).next_multiple_of(guard.max(1));
-        content.resize(word, POISON);
+        content.resize(word, poison);
         content.extend_from_slice(words);
-        content.resize(content.len() + guard.max(1), POISON);
+        content.resize(content.len() + guard.max(1), poison);
         let slot = Slot { index, word, words: words.len() };
         self.slots.push(slot);
         slot

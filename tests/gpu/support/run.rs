@@ -1,73 +1,24 @@
 //! Runs an operation on given values and hands its results back as f64.
 
-use wgpu_batchnorm::reference::{self, Statistics};
+use wgpu_batchnorm::reference::Statistics;
 use wgpu_batchnorm::{
-    Affine, Backward, BackwardBuffers, BackwardOptions, Gradients, Inference, InferenceBuffers,
-    InferenceOptions, SavedStatistics, Shape, Training, TrainingBuffers, TrainingOptions, wgpu,
+    Backward, BackwardBuffers, BackwardOptions, Inference, InferenceBuffers, InferenceOptions,
+    SavedStatistics, Shape, Training, TrainingBuffers, TrainingOptions, wgpu,
 };
 
-use super::arena::{Arena, Layout, Slot};
-use super::data::{self, Random};
+use super::arena::{Arena, Layout, Memory, Slot};
+pub use super::case::{Case, round};
+use super::check;
+use super::data;
 use super::gpu::Gpu;
 
-/// The inputs of an operation, already as their storage holds them.
-#[derive(Clone, Debug)]
-pub struct Case {
-    pub shape: Shape,
-    pub x: Vec<f64>,
-    pub dy: Vec<f64>,
-    pub gamma: Vec<f64>,
-    pub beta: Vec<f64>,
-    pub running: Statistics,
-}
-
-impl Case {
-    /// Normally distributed everywhere, with each channel's x about `offset`.
-    pub fn random(shape: Shape, seed: u64, offset: f64) -> Self {
-        let mut random = Random::new(seed);
-        let channels = shape.channels() as usize;
-        let mut parameters = |mean, std| round(&random.normals(channels, mean, std));
-        let (gamma, beta) = (parameters(1.0, 0.5), parameters(0.0, 1.0));
-        let mean = parameters(0.0, 1.0);
-        let variance = parameters(1.0, 0.2).iter().map(|v: &f64| v.abs() + 0.01).collect::<Vec<_>>();
-        let len = shape.len() as usize;
-        let x = random.normals(len, offset, 1.0);
-        let dy = random.normals(len, 0.0, 1.0);
-        Self::new(shape, &x, &dy, gamma, beta, Statistics { mean, variance: round(&variance) })
-    }
-
-    pub fn new(
-        shape: Shape,
-        x: &[f64],
-        dy: &[f64],
-        gamma: Vec<f64>,
-        beta: Vec<f64>,
-        running: Statistics,
-    ) -> Self {
-        let (x, dy) = (reference::stored(shape.dtype(), x), reference::stored(shape.dtype(), dy));
-        Self { shape, x, dy, gamma, beta, running }
-    }
-
-    pub fn gamma(&self, affine: Affine) -> Option<&[f64]> {
-        affine.has_gamma().then_some(self.gamma.as_slice())
-    }
-
-    pub fn beta(&self, affine: Affine) -> Option<&[f64]> {
-        affine.has_beta().then_some(self.beta.as_slice())
-    }
-}
-
-/// As parameters are stored.
-pub fn round(values: &[f64]) -> Vec<f64> {
-    reference::stored(wgpu_batchnorm::Dtype::F32, values)
-}
-
-fn parameter(arena: &mut Arena<'_>, values: &[f64]) -> Slot {
+/// One f32 per channel as input.
+pub fn parameter(arena: &mut Arena<'_>, values: &[f64]) -> Slot {
     arena.input(&data::encode(wgpu_batchnorm::Dtype::F32, values))
 }
 
 /// A tensor as input or output, with a word to spare where the tensor is empty: a binding cannot be.
-fn tensor(arena: &mut Arena<'_>, shape: &Shape, values: Option<&[f64]>) -> Slot {
+pub fn tensor(arena: &mut Arena<'_>, shape: &Shape, values: Option<&[f64]>) -> Slot {
     match values {
         Some(values) if !values.is_empty() => arena.input(&data::encode(shape.dtype(), values)),
         _ => arena.output(shape.size_in_bytes().max(4)),
@@ -105,27 +56,41 @@ pub struct Trained {
     pub bits: Vec<u32>,
 }
 
-pub fn training(
-    gpu: &Gpu,
-    layer: &Training,
-    case: &Case,
-    options: &TrainingOptions,
-    layout: Layout,
-) -> Trained {
-    let channels = u64::from(case.shape.channels());
-    let mut arena = Arena::new(gpu, layout);
-    let x = tensor(&mut arena, &case.shape, Some(&case.x));
-    let y = tensor(&mut arena, &case.shape, None);
-    let gamma = parameter(&mut arena, &case.gamma);
-    let beta = parameter(&mut arena, &case.beta);
-    let running_mean = parameter(&mut arena, &case.running.mean);
-    let running_var = parameter(&mut arena, &case.running.variance);
-    let saved = arena.output(channels * SavedStatistics::SIZE);
-    let workspace = arena.output(layer.workspace_size());
-    let ranges = Ranges::new(&arena, &[x, y, gamma, beta, running_mean, running_var, saved, workspace]);
-    let tracked = options.running.is_some();
-    submit(gpu, |encoder| {
-        let buffers = TrainingBuffers {
+/// The memory of a training forward pass.
+#[derive(Clone, Copy)]
+pub struct TrainingSlots {
+    pub x: Slot,
+    pub y: Slot,
+    pub gamma: Slot,
+    pub beta: Slot,
+    pub running_mean: Slot,
+    pub running_var: Slot,
+    pub saved: Slot,
+    pub workspace: Slot,
+}
+
+impl TrainingSlots {
+    pub fn place(arena: &mut Arena<'_>, case: &Case, workspace: u64) -> Self {
+        Self {
+            x: tensor(arena, &case.shape, Some(&case.x)),
+            y: tensor(arena, &case.shape, None),
+            gamma: parameter(arena, &case.gamma),
+            beta: parameter(arena, &case.beta),
+            running_mean: parameter(arena, &case.running.mean),
+            running_var: parameter(arena, &case.running.variance),
+            saved: arena.output(u64::from(case.shape.channels()) * SavedStatistics::SIZE),
+            workspace: arena.output(workspace),
+        }
+    }
+
+    pub fn ranges(&self, arena: &Arena<'_>) -> Ranges {
+        let Self { x, y, gamma, beta, running_mean, running_var, saved, workspace } = *self;
+        Ranges::new(arena, &[x, y, gamma, beta, running_mean, running_var, saved, workspace])
+    }
+
+    pub fn buffers<'a>(ranges: &'a Ranges, options: &TrainingOptions) -> TrainingBuffers<'a> {
+        let tracked = options.running.is_some();
+        TrainingBuffers {
             x: ranges.binding(0),
             y: ranges.binding(1),
             gamma: options.affine.has_gamma().then(|| ranges.binding(2)),
@@ -134,25 +99,60 @@ pub fn training(
             running_var: tracked.then(|| ranges.binding(5)),
             saved: ranges.binding(6),
             workspace: ranges.binding(7),
-        };
-        layer.encode(encoder, &buffers).expect("encode training");
+        }
+    }
+
+    /// What the operation may write.
+    pub fn written(&self, options: &TrainingOptions) -> Vec<Slot> {
+        let mut written = vec![self.y, self.saved, self.workspace];
+        if options.running.is_some() {
+            written.extend([self.running_mean, self.running_var]);
+        }
+        written
+    }
+
+    pub fn results(&self, case: &Case, memory: &Memory) -> Trained {
+        let results = [self.y, self.saved, self.running_mean, self.running_var];
+        Trained {
+            y: data::decode(&case.shape, memory.words(self.y)),
+            saved: memory.records(self.saved),
+            running: Statistics {
+                mean: memory.f32(self.running_mean),
+                variance: memory.f32(self.running_var),
+            },
+            bits: results.into_iter().flat_map(|slot| memory.words(slot).to_vec()).collect(),
+        }
+    }
+}
+
+pub fn training(
+    gpu: &Gpu,
+    layer: &Training,
+    case: &Case,
+    options: &TrainingOptions,
+    layout: Layout,
+) -> Trained {
+    let mut arena = Arena::new(gpu, layout);
+    let slots = TrainingSlots::place(&mut arena, case, layer.workspace_size());
+    let ranges = slots.ranges(&arena);
+    submit(gpu, |encoder| {
+        layer.encode(encoder, &TrainingSlots::buffers(&ranges, options)).expect("encode training");
     });
-    let mut written = vec![y, saved, workspace];
-    if tracked {
-        written.extend([running_mean, running_var]);
-    }
-    let memory = arena.read(&written);
-    let bits = [y, saved, running_mean, running_var].into_iter().flat_map(|slot| memory.words(slot).to_vec());
-    Trained {
-        y: data::decode(&case.shape, memory.words(y)),
-        saved: memory.records(saved),
-        running: Statistics { mean: memory.f32(running_mean), variance: memory.f32(running_var) },
-        bits: bits.collect(),
-    }
+    slots.results(case, &arena.read(&slots.written(options)))
 }
 
 pub fn inference(gpu: &Gpu, case: &Case, options: InferenceOptions, layout: Layout) -> Vec<f64> {
     let layer = Inference::new(&gpu.context, &case.shape, options).expect("inference");
+    inference_by(gpu, &layer, case, options, layout)
+}
+
+pub fn inference_by(
+    gpu: &Gpu,
+    layer: &Inference,
+    case: &Case,
+    options: InferenceOptions,
+    layout: Layout,
+) -> Vec<f64> {
     let mut arena = Arena::new(gpu, layout);
     let x = tensor(&mut arena, &case.shape, Some(&case.x));
     let y = tensor(&mut arena, &case.shape, None);
@@ -185,6 +185,71 @@ pub struct Differentiated {
     pub bits: Vec<u32>,
 }
 
+/// The memory of a backward pass, but for the saved statistics.
+#[derive(Clone, Copy)]
+pub struct BackwardSlots {
+    pub x: Slot,
+    pub dy: Slot,
+    pub gamma: Slot,
+    pub dx: Slot,
+    pub dgamma: Slot,
+    pub dbeta: Slot,
+    pub workspace: Slot,
+}
+
+impl BackwardSlots {
+    pub fn place(arena: &mut Arena<'_>, case: &Case, workspace: u64) -> Self {
+        let channels = u64::from(case.shape.channels());
+        Self {
+            x: tensor(arena, &case.shape, Some(&case.x)),
+            dy: tensor(arena, &case.shape, Some(&case.dy)),
+            gamma: parameter(arena, &case.gamma),
+            dx: tensor(arena, &case.shape, None),
+            dgamma: arena.output(channels * 4),
+            dbeta: arena.output(channels * 4),
+            workspace: arena.output(workspace),
+        }
+    }
+
+    pub fn ranges(&self, arena: &Arena<'_>, saved: Slot) -> Ranges {
+        let Self { x, dy, gamma, dx, dgamma, dbeta, workspace } = *self;
+        Ranges::new(arena, &[x, dy, saved, gamma, dx, dgamma, dbeta, workspace])
+    }
+
+    pub fn buffers<'a>(ranges: &'a Ranges, options: &BackwardOptions) -> BackwardBuffers<'a> {
+        let gradients = options.gradients;
+        BackwardBuffers {
+            x: ranges.binding(0),
+            dy: ranges.binding(1),
+            saved: ranges.binding(2),
+            gamma: (gradients.dx && options.affine.has_gamma()).then(|| ranges.binding(3)),
+            dx: gradients.dx.then(|| ranges.binding(4)),
+            dgamma: gradients.dgamma.then(|| ranges.binding(5)),
+            dbeta: gradients.dbeta.then(|| ranges.binding(6)),
+            workspace: ranges.binding(7),
+        }
+    }
+
+    /// What the operation may write.
+    pub fn written(&self, options: &BackwardOptions) -> Vec<Slot> {
+        let mut written = vec![self.workspace];
+        written.extend(options.gradients.dx.then_some(self.dx));
+        written.extend(options.gradients.dgamma.then_some(self.dgamma));
+        written.extend(options.gradients.dbeta.then_some(self.dbeta));
+        written
+    }
+
+    pub fn results(&self, case: &Case, memory: &Memory) -> Differentiated {
+        let results = [self.dx, self.dgamma, self.dbeta];
+        Differentiated {
+            dx: data::decode(&case.shape, memory.words(self.dx)),
+            dgamma: memory.f32(self.dgamma),
+            dbeta: memory.f32(self.dbeta),
+            bits: results.into_iter().flat_map(|slot| memory.words(slot).to_vec()).collect(),
+        }
+    }
+}
+
 pub fn backward(
     gpu: &Gpu,
     layer: &Backward,
@@ -193,41 +258,31 @@ pub fn backward(
     options: &BackwardOptions,
     layout: Layout,
 ) -> Differentiated {
-    let channels = u64::from(case.shape.channels());
-    let Gradients { dx: wants_dx, dgamma: wants_dgamma, dbeta: wants_dbeta } = options.gradients;
     let mut arena = Arena::new(gpu, layout);
-    let x = tensor(&mut arena, &case.shape, Some(&case.x));
-    let dy = tensor(&mut arena, &case.shape, Some(&case.dy));
+    let slots = BackwardSlots::place(&mut arena, case, layer.workspace_size());
     let saved = arena.input(bytemuck::cast_slice(saved));
-    let gamma = parameter(&mut arena, &case.gamma);
-    let dx = tensor(&mut arena, &case.shape, None);
-    let dgamma = arena.output(channels * 4);
-    let dbeta = arena.output(channels * 4);
-    let workspace = arena.output(layer.workspace_size());
-    let ranges = Ranges::new(&arena, &[x, dy, saved, gamma, dx, dgamma, dbeta, workspace]);
+    let ranges = slots.ranges(&arena, saved);
     submit(gpu, |encoder| {
-        let buffers = BackwardBuffers {
-            x: ranges.binding(0),
-            dy: ranges.binding(1),
-            saved: ranges.binding(2),
-            gamma: (wants_dx && options.affine.has_gamma()).then(|| ranges.binding(3)),
-            dx: wants_dx.then(|| ranges.binding(4)),
-            dgamma: wants_dgamma.then(|| ranges.binding(5)),
-            dbeta: wants_dbeta.then(|| ranges.binding(6)),
-            workspace: ranges.binding(7),
-        };
-        layer.encode(encoder, &buffers).expect("encode backward");
+        layer.encode(encoder, &BackwardSlots::buffers(&ranges, options)).expect("encode backward");
     });
-    let mut written = vec![workspace];
-    written.extend(wants_dx.then_some(dx));
-    written.extend(wants_dgamma.then_some(dgamma));
-    written.extend(wants_dbeta.then_some(dbeta));
-    let memory = arena.read(&written);
-    let bits = [dx, dgamma, dbeta].into_iter().flat_map(|slot| memory.words(slot).to_vec());
-    Differentiated {
-        dx: data::decode(&case.shape, memory.words(dx)),
-        dgamma: memory.f32(dgamma),
-        dbeta: memory.f32(dbeta),
-        bits: bits.collect(),
-    }
+    slots.results(case, &arena.read(&slots.written(options)))
+}
+
+/// Training and backward one after the other, checked: the whole step at the bounds of `data`.
+pub fn step(
+    gpu: &Gpu,
+    case: &Case,
+    options: &TrainingOptions,
+    data: check::Data,
+    layout: Layout,
+) -> Result<(Trained, Differentiated), String> {
+    let layer = Training::new(&gpu.context, &case.shape, *options).map_err(|error| error.to_string())?;
+    let trained = training(gpu, &layer, case, options, layout);
+    check::training(case, options, &trained).map_err(|wrong| format!("{}: {wrong}", layer.plan()))?;
+    let of_backward = BackwardOptions { affine: options.affine, ..BackwardOptions::default() };
+    let layer = Backward::new(&gpu.context, &case.shape, of_backward).map_err(|error| error.to_string())?;
+    let differentiated = backward(gpu, &layer, case, &trained.saved, &of_backward, layout);
+    check::backward(case, &of_backward, options.eps, data, &differentiated)
+        .map_err(|wrong| format!("{}: {wrong}", layer.plan()))?;
+    Ok((trained, differentiated))
 }
