@@ -1,9 +1,7 @@
 //! Data that breaks batch norms: far-off channels, outliers, constants, extreme scales, NaN and infinities.
 
 use wgpu_batchnorm::reference::{self, Statistics};
-use wgpu_batchnorm::{
-    Affine, Dtype, InferenceOptions, RunningStatistics, Shape, Training, TrainingOptions,
-};
+use wgpu_batchnorm::{Affine, Dtype, InferenceOptions, RunningStatistics, Shape, Training, TrainingOptions};
 
 use crate::Test;
 use crate::support::arena::Layout;
@@ -111,7 +109,8 @@ fn constant_channels(gpu: &Gpu) {
         for shape in shapes(dtype) {
             for pair in values.chunks(2) {
                 // Channels in turn, so that no neighbour shares the value.
-                let finite = |value: f64| if dtype == Dtype::F16 { value.min(65504.0).max(-65504.0) } else { value };
+                let finite =
+                    |value: f64| if dtype == Dtype::F16 { value.min(65504.0).max(-65504.0) } else { value };
                 let case = Case::random(shape, 24, 0.0).with_x(|_, c, _| finite(pair[c % 2]));
                 for affine in Affine::ALL {
                     let options = TrainingOptions { affine, ..Default::default() };
@@ -305,7 +304,9 @@ fn f16_rounds_to_nearest_even(gpu: &Gpu) {
     let all: Vec<f64> = (0..=u16::MAX).map(|bits| half::f16::from_bits(bits).to_f64()).collect();
     let options = InferenceOptions { eps: 0.0, affine: Affine::Gamma };
     let tie = 1.0 + 2f64.powi(-11);
-    for gamma in [1.0, -1.0, tie, 3.0 * tie, 1.0 / 3.0, 2f64.powi(-10), tie * 2f64.powi(-12), 1.001, 7.0, 1e-9] {
+    for gamma in
+        [1.0, -1.0, tie, 3.0 * tie, 1.0 / 3.0, 2f64.powi(-10), tie * 2f64.powi(-12), 1.001, 7.0, 1e-9]
+    {
         let gamma = run::round(&[gamma]);
         let one = Statistics { mean: vec![0.0], variance: vec![1.0] };
         let case = Case::new(shape, &all, &all, gamma.clone(), vec![0.0], one);
@@ -314,7 +315,10 @@ fn f16_rounds_to_nearest_even(gpu: &Gpu) {
         hold(format!("gamma {gamma:?}"), check::rounded_once("y", &y, &wide));
         // The device's own f32 is right as well: a product of two f32, and nothing else.
         let product: Vec<f64> = case.x.iter().map(|x| f64::from((x * gamma[0]) as f32)).collect();
-        hold(format!("gamma {gamma:?} in f32"), check::within("y", &wide, &product, |i| (product[i].abs() * 4.0 * check::U).max(0.0)));
+        hold(
+            format!("gamma {gamma:?} in f32"),
+            check::within("y", &wide, &product, |i| (product[i].abs() * 4.0 * check::U).max(0.0)),
+        );
     }
 }
 

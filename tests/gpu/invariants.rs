@@ -43,7 +43,12 @@ fn layers(context: &Context, shape: &Shape) -> (Training, Backward) {
     (training, Backward::new(context, shape, BackwardOptions::default()).expect("backward"))
 }
 
-fn both(gpu: &Gpu, (training, backward): &(Training, Backward), case: &Case, layout: Layout) -> (Trained, Differentiated) {
+fn both(
+    gpu: &Gpu,
+    (training, backward): &(Training, Backward),
+    case: &Case,
+    layout: Layout,
+) -> (Trained, Differentiated) {
     let trained = run::training(gpu, training, case, &TrainingOptions::default(), layout);
     let options = BackwardOptions::default();
     let differentiated = run::backward(gpu, backward, case, &trained.saved, &options, layout);
@@ -81,7 +86,8 @@ fn scratch_does_not_matter(gpu: &Gpu) {
             let mut arena = Arena::filled(gpu, Layout::Separate, poison);
             let slots = TrainingSlots::place(&mut arena, &case, training.workspace_size());
             let backward_slots = BackwardSlots::place(&mut arena, &case, backward.workspace_size());
-            let (ranges, backward_ranges) = (slots.ranges(&arena), backward_slots.ranges(&arena, slots.saved));
+            let (ranges, backward_ranges) =
+                (slots.ranges(&arena), backward_slots.ranges(&arena, slots.saved));
             submit(gpu, |encoder| {
                 training.encode(encoder, &TrainingSlots::buffers(&ranges, &forward)).expect("training");
                 let buffers = BackwardSlots::buffers(&backward_ranges, &gradients);
@@ -262,7 +268,9 @@ fn empty_batch(gpu: &Gpu) {
             for layout in Layout::ALL {
                 let (trained, gradients) = both(gpu, &layers(&gpu.context, &shape), &case, layout);
                 hold(shape, check::training(&case, &TrainingOptions::default(), &trained));
-                assert!(trained.bits[trained.bits.len() - 2 * case.beta.len()..].len() == 2 * case.beta.len());
+                assert!(
+                    trained.bits[trained.bits.len() - 2 * case.beta.len()..].len() == 2 * case.beta.len()
+                );
                 let zeros = vec![0.0; case.gamma.len()];
                 hold(shape, check::within("dgamma", &gradients.dgamma, &zeros, |_| 0.0));
                 hold(shape, check::within("dbeta", &gradients.dbeta, &zeros, |_| 0.0));
@@ -305,10 +313,14 @@ fn forward_and_backward_in_one_recording(gpu: &Gpu) {
                         backward.encode(encoder, &backward_buffers).expect("backward");
                     }
                 });
-                let memory = arena.read(&[slots.written(&forward), backward_slots.written(&gradients)].concat());
+                let memory =
+                    arena.read(&[slots.written(&forward), backward_slots.written(&gradients)].concat());
                 let place = format!("{}: {layout:?}, one pass {one_pass}", training.plan());
                 assert!(slots.results(&case, &memory).bits == trained.bits, "{place}: forward");
-                assert!(backward_slots.results(&case, &memory).bits == differentiated.bits, "{place}: backward");
+                assert!(
+                    backward_slots.results(&case, &memory).bits == differentiated.bits,
+                    "{place}: backward"
+                );
             }
         }
     }

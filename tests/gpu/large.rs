@@ -54,7 +54,10 @@ fn one_long_channel(gpu: &Gpu, dtype: Dtype) {
         }
         assert_eq!(sums.count, shape.values_per_channel());
         let near = |actual: f32, expected: f64| (f64::from(actual) - expected).abs() <= 2e-5 * expected.abs();
-        assert!(near(sums.dy, dy) && near(sums.dy_centered, dy_centered), "{shape}: {sums:?} for {dy}, {dy_centered}");
+        assert!(
+            near(sums.dy, dy) && near(sums.dy_centered, dy_centered),
+            "{shape}: {sums:?} for {dy}, {dy_centered}"
+        );
     }
 }
 
@@ -149,8 +152,8 @@ fn by_plans_for(gpu: &Gpu, caps: &Caps, case: &Case, same_bits: bool) -> usize {
     hold(layer.plan(), check::inference(case, &inference, &y));
 
     if same_bits {
-        let (usual, usual_gradients) =
-            run::step(gpu, case, &forward, Data::Plain, Layout::Separate).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let (usual, usual_gradients) = run::step(gpu, case, &forward, Data::Plain, Layout::Separate)
+            .unwrap_or_else(|wrong| panic!("{wrong}"));
         assert!(usual.bits == trained.bits && usual_gradients.bits == differentiated.bits, "{shape}: bits");
     }
     folded

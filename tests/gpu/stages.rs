@@ -79,8 +79,9 @@ fn parts_equal_the_whole(gpu: &Gpu) {
             let sums: Vec<GradientSums> = sums.collect();
             let (sums, dgamma, dbeta) =
                 stages::merge_gradient_sums(gpu, &sums, &saved, Gradients::default(), layout);
-            let dx =
-                parts.iter().flat_map(|part| stages::input_gradient(gpu, part, &saved, &sums, affine, layout));
+            let dx = parts
+                .iter()
+                .flat_map(|part| stages::input_gradient(gpu, part, &saved, &sums, affine, layout));
             let differentiated = Differentiated { dx: dx.collect(), dgamma, dbeta, bits: Vec::new() };
             let of_backward = BackwardOptions { affine, ..Default::default() };
             hold(&place, check::backward(&case, &of_backward, options.eps, Data::Plain, &differentiated));

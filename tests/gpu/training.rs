@@ -36,8 +36,9 @@ fn layers(gpu: &Gpu, shape: &Shape, options: &TrainingOptions) -> Vec<Training> 
 /// Options and layout that differ from case to case: 4 and 3 and 2 have no common period with the grid's 7 and 6.
 fn turns(index: usize) -> (TrainingOptions, Layout) {
     let variance = [RunningVariance::Unbiased, RunningVariance::Biased][index / 3 % 2];
-    let running = [None, Some(RunningStatistics::default()), Some(RunningStatistics { momentum: 0.3, variance })]
-        [(index + 1) % 3];
+    let running =
+        [None, Some(RunningStatistics::default()), Some(RunningStatistics { momentum: 0.3, variance })]
+            [(index + 1) % 3];
     let affine = Affine::ALL[index / 2 % 4];
     (TrainingOptions { affine, running, ..TrainingOptions::default() }, Layout::ALL[index % 2])
 }

@@ -7,9 +7,7 @@ use std::fmt::Display;
 
 use wgpu_batchnorm::reference::{self, Statistics};
 use wgpu_batchnorm::verify::compare;
-use wgpu_batchnorm::{
-    BackwardOptions, Dtype, InferenceOptions, SavedStatistics, Shape, TrainingOptions,
-};
+use wgpu_batchnorm::{BackwardOptions, Dtype, InferenceOptions, SavedStatistics, Shape, TrainingOptions};
 
 use super::case::{Case, channel};
 use super::run::{Differentiated, Trained};
@@ -124,12 +122,7 @@ pub fn saved(batch: &Statistics, eps: f64, saved: &[SavedStatistics]) -> Verdict
 }
 
 /// The running statistics: four roundings of their two terms, beside what the batch's own are off by.
-pub fn running(
-    case: &Case,
-    batch: &Statistics,
-    options: &TrainingOptions,
-    actual: &Statistics,
-) -> Verdict {
+pub fn running(case: &Case, batch: &Statistics, options: &TrainingOptions, actual: &Statistics) -> Verdict {
     let Some(tracking) = options.running else {
         return same_running(&case.running, actual);
     };
