@@ -41,6 +41,9 @@ pub async fn read_back<T: bytemuck::Pod>(
     if size == 0 {
         return Ok(Vec::new());
     }
+    // What wgpu has to say, as on a lost device, is an error of this function and not the application's.
+    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let staging = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("read_back"),
         size,
@@ -57,6 +60,10 @@ pub async fn read_back<T: bytemuck::Pod>(
         // The receiver is gone only if the caller dropped this future.
         let _ = sender.send(result);
     });
+    let (validation, memory) = (validation.pop(), memory.pop());
+    if let Some(error) = validation.await.or(memory.await) {
+        return Err(failure(error));
+    }
     // In the browser the event loop does the waiting.
     #[cfg(not(target_arch = "wasm32"))]
     device.poll(wgpu::PollType::wait_indefinitely()).map_err(failure)?;

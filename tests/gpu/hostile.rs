@@ -1,7 +1,10 @@
 //! Data that breaks batch norms: far-off channels, outliers, constants, extreme scales, NaN and infinities.
 
 use wgpu_batchnorm::reference::{self, Statistics};
-use wgpu_batchnorm::{Affine, Dtype, InferenceOptions, RunningStatistics, Shape, Training, TrainingOptions};
+use wgpu_batchnorm::{
+    Affine, Backward, BackwardOptions, Dtype, InferenceOptions, RunningStatistics, Shape, Training,
+    TrainingOptions,
+};
 
 use crate::Test;
 use crate::support::arena::Layout;
@@ -110,7 +113,7 @@ fn constant_channels(gpu: &Gpu) {
             for pair in values.chunks(2) {
                 // Channels in turn, so that no neighbour shares the value.
                 let finite =
-                    |value: f64| if dtype == Dtype::F16 { value.min(65504.0).max(-65504.0) } else { value };
+                    |value: f64| if dtype == Dtype::F16 { value.clamp(-65504.0, 65504.0) } else { value };
                 let case = Case::random(shape, 24, 0.0).with_x(|_, c, _| finite(pair[c % 2]));
                 for affine in Affine::ALL {
                     let options = TrainingOptions { affine, ..Default::default() };
@@ -219,8 +222,8 @@ fn large_momentum(gpu: &Gpu) {
 }
 
 /// NaN and infinities stay in their channel: its y is NaN throughout, its running variance NaN, and its running mean
-/// NaN, or the infinity where there is no other kind: PyTorch's answers. Every other channel has the bits that it
-/// has without them.
+/// NaN, or the infinity where there is no other kind: PyTorch's answers. Its dx and dgamma are NaN, its dbeta is not.
+/// Every other channel has the bits that it has without them.
 fn infinite_in_training(gpu: &Gpu) {
     let (nan, inf) = (f64::NAN, f64::INFINITY);
     for dtype in Dtype::ALL {
@@ -230,6 +233,10 @@ fn infinite_in_training(gpu: &Gpu) {
             let layer = Training::new(&gpu.context, &shape, options).expect("a layer");
             let case = Case::random(shape, 29, 1.0);
             let clean = run::training(gpu, &layer, &case, &options, Layout::Separate);
+            let of_backward = BackwardOptions::default();
+            let backward = Backward::new(&gpu.context, &shape, of_backward).expect("backward");
+            let clean_gradients =
+                run::backward(gpu, &backward, &case, &clean.saved, &of_backward, Layout::Shared);
             let hit = (shape.channels() - 1) as usize;
             for (bad, mean) in [
                 (vec![(0, nan)], nan),
@@ -257,6 +264,15 @@ fn infinite_in_training(gpu: &Gpu) {
                 let Statistics { mean: means, variance: variances } = &actual.running;
                 hold(&place, check::within("running mean", &means[hit..], &[mean], |_| 0.0));
                 assert!(variances[hit].is_nan(), "{place}: running variance is {}", variances[hit]);
+                let gradients =
+                    run::backward(gpu, &backward, &case, &actual.saved, &of_backward, Layout::Shared);
+                for (i, (&dx, &clean)) in gradients.dx.iter().zip(&clean_gradients.dx).enumerate() {
+                    let right = if case.channel(i) == hit { dx.is_nan() } else { dx == clean };
+                    assert!(right, "{place}: dx is {dx} at {i}");
+                }
+                assert!(gradients.dgamma[hit].is_nan(), "{place}: dgamma is {}", gradients.dgamma[hit]);
+                assert_eq!(gradients.dgamma[..hit], clean_gradients.dgamma[..hit], "{place}");
+                assert_eq!(gradients.dbeta, clean_gradients.dbeta, "{place}: dbeta does not see x");
                 assert_eq!(actual.saved[..hit], clean.saved[..hit], "{place}");
                 assert_eq!(means[..hit], clean.running.mean[..hit], "{place}");
                 assert_eq!(variances[..hit], clean.running.variance[..hit], "{place}");

@@ -10,6 +10,10 @@ mod hostile;
 mod inference;
 mod invariants;
 mod large;
+mod limits;
+mod misuse;
+mod property;
+mod readback;
 mod readme;
 mod stages;
 mod training;
@@ -30,6 +34,10 @@ const MODULES: &[(&str, &[Test])] = &[
     ("large", large::TESTS),
     ("stages", stages::TESTS),
     ("invariants", invariants::TESTS),
+    ("misuse", misuse::TESTS),
+    ("limits", limits::TESTS),
+    ("readback", readback::TESTS),
+    ("property", property::TESTS),
 ];
 
 fn main() {

@@ -9,6 +9,7 @@ pub struct Gpu {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub context: Context,
+    adapter: wgpu::Adapter,
     backend: &'static str,
     profile: &'static str,
 }
@@ -22,6 +23,17 @@ impl Gpu {
     /// Backend and profile, as in `vulkan/default`.
     pub fn name(&self) -> String {
         format!("{}/{}", self.backend, self.profile)
+    }
+
+    /// Another device of the same adapter, with other limits.
+    pub fn limited(&self, limit: impl Fn(&mut wgpu::Limits)) -> Self {
+        let mut required_limits = self.device.limits();
+        limit(&mut required_limits);
+        let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
+        let (device, queue) =
+            pollster::block_on(self.adapter.request_device(&descriptor)).expect("a device with lower limits");
+        let (context, adapter) = (Context::new(&device), self.adapter.clone());
+        Self { device, queue, context, adapter, backend: self.backend, profile: self.profile }
     }
 
     /// A second context on the same device: nothing is compiled in it yet.
@@ -65,7 +77,8 @@ pub fn devices() -> Vec<Arc<Gpu>> {
             let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
                 .unwrap_or_else(|error| panic!("{backend}/{profile}: {error}"));
             let context = Context::new(&device);
-            devices.push(Arc::new(Gpu { device, queue, context, backend, profile }));
+            let adapter = adapter.clone();
+            devices.push(Arc::new(Gpu { device, queue, context, adapter, backend, profile }));
         }
     }
     devices

@@ -1,0 +1,124 @@
+//! Plans for other devices, and devices that can do little.
+
+use wgpu_batchnorm::{
+    Backward, BackwardOptions, Caps, Dtype, Error, Inference, InferenceOptions, Plan, Shape, Training,
+    TrainingOptions,
+};
+
+use crate::Test;
+use crate::support::arena::Layout;
+use crate::support::case::Case;
+use crate::support::check::{Data, hold};
+use crate::support::gpu::Gpu;
+use crate::support::run;
+
+pub const TESTS: &[Test] = &[
+    ("plans_of_others", plans_of_others),
+    ("limits_of_the_device", limits_of_the_device),
+    ("lesser_devices", lesser_devices),
+];
+
+fn shape() -> Shape {
+    Shape::new(&[16, 3, 4], 1, Dtype::F32).expect("a shape")
+}
+
+/// [`Error::Plan`] for a plan of another operation; [`Error::Misaligned`] and [`Error::Limit`] for one of a device
+/// that can do more.
+fn plans_of_others(gpu: &Gpu) {
+    let caps = gpu.context.caps();
+    let training = || Plan::training(&shape(), &TrainingOptions::default(), caps).expect("a plan");
+    let inference = || Plan::inference(&shape(), &InferenceOptions::default(), caps).expect("a plan");
+    for (error, got, needs) in [
+        (Training::from_plan(&gpu.context, inference()).err(), "inference", "training"),
+        (Inference::from_plan(&gpu.context, training()).err(), "training", "inference"),
+        (Backward::from_plan(&gpu.context, training()).err(), "training", "backward"),
+    ] {
+        let error = error.expect("a plan of another operation");
+        assert_eq!(error, Error::Plan { got, needs });
+        assert_eq!(error.to_string(), format!("plan: is of {got}, needs to be of {needs}"));
+    }
+
+    let needs = u64::from(caps.offset_alignment);
+    let packed = Caps { offset_alignment: 4, ..caps.clone() };
+    let plan = Plan::backward(&shape(), &BackwardOptions::default(), &packed).expect("a plan");
+    let error = Backward::from_plan(&gpu.context, plan).expect_err("an offset of 36");
+    assert_eq!(error, Error::Misaligned { argument: "sums", got: 36, needs });
+
+    let (most, limit) = (u64::from(caps.max_workgroups), "max_compute_workgroups_per_dimension");
+    let wide = Caps { max_workgroups: u32::MAX, ..caps.clone() };
+    let channels = caps.max_workgroups as usize + 1;
+    let many = Shape::new(&[2, channels, 2], 1, Dtype::F32).expect("a shape");
+    let plan = Plan::training(&many, &TrainingOptions::default(), &wide).expect("a plan");
+    let error = Training::from_plan(&gpu.context, plan).expect_err("a wide grid");
+    assert_eq!(error, Error::Limit { argument: "train_moments", limit, got: most, needs: most + 1 });
+    let message = format!("train_moments: needs {limit} of at least {}, the device has {most}", most + 1);
+    assert_eq!(error.to_string(), message);
+}
+
+/// [`Error::Limit`] for tensors above the largest binding, before any memory is asked for.
+fn limits_of_the_device(gpu: &Gpu) {
+    let got = gpu.context.caps().max_binding_size;
+    let (limit, values) = ("max_storage_buffer_binding_size", (got / 4 + 1) as usize);
+    let Ok(large) = Shape::new(&[values, 1], 1, Dtype::F32) else {
+        // Beyond the indices of the kernels, whose error is that of the shape.
+        assert!(values > i32::MAX as usize);
+        return;
+    };
+    let expected = Error::Limit { argument: "x", limit, got, needs: values as u64 * 4 };
+    let context = &gpu.context;
+    for error in [
+        Training::new(context, &large, TrainingOptions::default()).err(),
+        Inference::new(context, &large, InferenceOptions::default()).err(),
+        Backward::new(context, &large, BackwardOptions::default()).err(),
+    ] {
+        assert_eq!(error, Some(expected.clone()));
+    }
+}
+
+/// Devices with limits far below WebGPU's: what they can do they do within the usual bounds, what they cannot is
+/// [`Error::Limit`] when the operation is made.
+fn lesser_devices(gpu: &Gpu) {
+    let small = gpu.limited(|limits| {
+        limits.max_compute_invocations_per_workgroup = 64;
+        limits.max_compute_workgroup_size_x = 64;
+        limits.max_compute_workgroups_per_dimension = 24;
+        limits.max_compute_workgroup_storage_size = 1024;
+        limits.max_storage_buffer_binding_size = 1 << 18;
+        limits.max_storage_buffers_per_shader_stage = 6;
+    });
+    assert_eq!(small.context.caps().max_invocations, 64, "the device has more than was asked for");
+    for dtype in Dtype::ALL {
+        for dims in [[16, 3, 49], [100, 40, 1], [1, 300, 40]] {
+            let shape = Shape::new(&dims, 1, dtype).expect("a shape");
+            let case = Case::random(shape, 91, 3.0);
+            let options = TrainingOptions::default();
+            hold(shape, run::step(&small, &case, &options, Data::Plain, Layout::Separate).map(drop));
+        }
+    }
+    // 256 invocations planned for, 64 there.
+    let caps = gpu.context.caps().clone();
+    let long = Shape::new(&[2, 3, 4000], 1, Dtype::F32).expect("a shape");
+    let plan = Plan::training(&long, &TrainingOptions::default(), &caps).expect("a plan");
+    let error = Training::from_plan(&small.context, plan).expect_err("a wide workgroup");
+    let limit = "max_compute_invocations_per_workgroup";
+    assert_eq!(error, Error::Limit { argument: "train_moments", limit, got: 64, needs: 256 });
+    // More workgroups than 24 * 24, and a binding above 256 KiB.
+    let many = Shape::new(&[2, 1000, 2], 1, Dtype::F32).expect("a shape");
+    let error = Training::new(&small.context, &many, TrainingOptions::default()).expect_err("a large grid");
+    let limit = "max_compute_workgroups_per_dimension";
+    assert_eq!(error, Error::Limit { argument: "kernel", limit, got: 24, needs: 32 });
+    let large = Shape::new(&[1, 1, (1 << 16) + 1], 1, Dtype::F32).expect("a shape");
+    let error = Training::new(&small.context, &large, TrainingOptions::default()).expect_err("a large x");
+    let limit = "max_storage_buffer_binding_size";
+    assert_eq!(error, Error::Limit { argument: "x", limit, got: 1 << 18, needs: (1 << 18) + 4 });
+
+    // train_merge binds four buffers, train_apply five.
+    let few = gpu.limited(|limits| limits.max_storage_buffers_per_shader_stage = 4);
+    let error = Training::new(&few.context, &shape(), TrainingOptions::default()).expect_err("few buffers");
+    let limit = "max_storage_buffers_per_shader_stage";
+    assert_eq!(error, Error::Limit { argument: "train_apply", limit, got: 4, needs: 5 });
+    let scarce = gpu.limited(|limits| limits.max_compute_workgroup_storage_size = 512);
+    let error = Training::new(&scarce.context, &shape(), TrainingOptions::default()).expect_err("scratch");
+    let limit = "max_compute_workgroup_storage_size";
+    assert_eq!(error, Error::Limit { argument: "train_moments", limit, got: 512, needs: 1024 });
+}

@@ -1,0 +1,245 @@
+//! Mistakes that are found without a device, each by value and by message.
+
+use wgpu_batchnorm::{
+    Affine, BackwardOptions, Caps, Dtype, Error, Gradients, InferenceOptions, MAX_SETS, Plan,
+    RunningStatistics, RunningVariance, Shape, TrainingOptions, reference,
+};
+
+const CAPS: Caps = Caps::WEBGPU;
+
+fn shape(dims: &[usize]) -> Shape {
+    Shape::new(dims, 1, Dtype::F32).expect("a shape")
+}
+
+#[track_caller]
+fn is<T: std::fmt::Debug>(outcome: Result<T, Error>, error: &Error, message: &str) {
+    let actual = outcome.expect_err(message);
+    assert_eq!(&actual, error);
+    assert_eq!(actual.to_string(), message);
+}
+
+#[test]
+fn rank() {
+    for (dims, got) in [(&[][..], 0), (&[5], 1), (&[usize::MAX], 1)] {
+        let message = format!("shape: rank is {got}, needs at least 2 (a batch and a channel dimension)");
+        is(Shape::new(dims, 0, Dtype::F32), &Error::Rank { got }, &message);
+    }
+}
+
+#[test]
+fn channel_axis() {
+    for got in [2, 3, usize::MAX] {
+        let message = format!("channel_axis: is {got}, needs to be below the rank, 2");
+        is(Shape::new(&[2, 3], got, Dtype::F32), &Error::ChannelAxis { got, rank: 2 }, &message);
+    }
+}
+
+#[test]
+fn no_channels() {
+    let message = "shape: has 0 channels, needs at least 1";
+    is(Shape::new(&[2, 0, 3], 1, Dtype::F32), &Error::NoChannels, message);
+    is(Shape::new(&[0, 0], 1, Dtype::F16), &Error::NoChannels, message);
+    is(Plan::merge_moments(0, 1, 1e-5, None, &CAPS), &Error::NoChannels, message);
+    is(Plan::merge_gradient_sums(0, 1, Gradients::default(), &CAPS), &Error::NoChannels, message);
+}
+
+/// i32::MAX values are taken and one more is not; products that overflow u64 saturate, in every position.
+#[test]
+fn too_many_values() {
+    let max = i32::MAX as u64;
+    let huge = usize::MAX;
+    assert!(Shape::new(&[max as usize, 1], 1, Dtype::F32).is_ok());
+    assert!(Shape::new(&[1, max as usize], 1, Dtype::F16).is_ok());
+    for (dims, got) in [
+        (&[max as usize + 1, 1][..], max + 1),
+        (&[1, max as usize + 1], max + 1),
+        (&[1 << 16, 3, 1 << 16], 3 << 32),
+        (&[huge, huge], u64::MAX),
+        (&[huge, 1, 2], u64::MAX),
+        (&[2, huge], u64::MAX),
+        (&[1 << 32, 1 << 32, 1], u64::MAX),
+        (&[0, max as usize + 1], max + 1),
+        (&[0, huge, 3], u64::MAX),
+    ] {
+        let message = format!("shape: holds {got} values, needs at most {max}");
+        is(Shape::new(dims, 1, Dtype::F32), &Error::TooManyValues { got, max }, &message);
+    }
+    // Empty, whatever the rest: nothing to address.
+    for dims in [&[0, 3, huge][..], &[huge, 3, 0], &[huge, 1, huge, 0]] {
+        let empty = Shape::new(dims, 1, Dtype::F32).expect("an empty shape");
+        assert!(empty.is_empty() && empty.size_in_bytes() == 0 && empty.values_per_channel() == 0);
+        assert!(Plan::training(&empty, &TrainingOptions::default(), &CAPS).is_ok());
+        assert!(Plan::backward(&empty, &BackwardOptions::default(), &CAPS).is_ok());
+        assert!(Plan::inference(&empty, &InferenceOptions::default(), &CAPS).is_ok());
+    }
+}
+
+#[test]
+fn too_few_values() {
+    let one = Shape::new(&[1, 1, 7, 1], 2, Dtype::F16).expect("a shape");
+    let error = || Error::TooFewValues { got: 1, shape: "1x7x1 f16".into() };
+    let message = "x: has 1 value per channel, needs more than 1 in training (shape 1x7x1 f16)";
+    is(Plan::training(&one, &TrainingOptions::default(), &CAPS), &error(), message);
+    is(Plan::backward(&one, &BackwardOptions::default(), &CAPS), &error(), message);
+    assert!(Plan::inference(&one, &InferenceOptions::default(), &CAPS).is_ok());
+    assert!(Plan::batch_moments(&one, &CAPS).is_ok());
+}
+
+#[test]
+fn eps() {
+    let training = |eps| {
+        let options = TrainingOptions { eps, ..Default::default() };
+        Plan::training(&shape(&[4, 2]), &options, &CAPS)
+    };
+    let inference =
+        |eps| Plan::inference(&shape(&[4, 2]), &InferenceOptions { eps, ..Default::default() }, &CAPS);
+    for got in [0.0, -0.0, -1e-5, f32::INFINITY, f32::NEG_INFINITY] {
+        let needs = "finite and above 0 in training";
+        let message = format!("eps: is {got}, needs to be {needs}");
+        is(training(got), &Error::Eps { got, needs }, &message);
+        is(Plan::merge_moments(2, 1, got, None, &CAPS), &Error::Eps { got, needs }, &message);
+    }
+    for got in [-1e-5, f32::INFINITY] {
+        let needs = "finite and at least 0 in inference";
+        is(inference(got), &Error::Eps { got, needs }, &format!("eps: is {got}, needs to be {needs}"));
+    }
+    // NaN is not equal to itself.
+    for outcome in [training(f32::NAN), Plan::merge_moments(2, 1, f32::NAN, None, &CAPS)] {
+        let message = outcome.expect_err("eps of NaN").to_string();
+        assert_eq!(message, "eps: is NaN, needs to be finite and above 0 in training");
+    }
+    let message = inference(f32::NAN).expect_err("eps of NaN").to_string();
+    assert_eq!(message, "eps: is NaN, needs to be finite and at least 0 in inference");
+    assert!(inference(0.0).is_ok() && training(f32::MIN_POSITIVE).is_ok());
+}
+
+#[test]
+fn momentum() {
+    for got in [f32::INFINITY, f32::NEG_INFINITY] {
+        let running = Some(RunningStatistics { momentum: got, variance: RunningVariance::Biased });
+        let options = TrainingOptions { running, ..Default::default() };
+        let message = format!("momentum: is {got}, needs to be finite");
+        is(Plan::training(&shape(&[4, 2]), &options, &CAPS), &Error::Momentum { got }, &message);
+        is(Plan::merge_moments(2, 1, 1e-5, running, &CAPS), &Error::Momentum { got }, &message);
+    }
+    let running = Some(RunningStatistics { momentum: f32::NAN, ..Default::default() });
+    let options = TrainingOptions { running, ..Default::default() };
+    let error = Plan::training(&shape(&[4, 2]), &options, &CAPS).expect_err("momentum of NaN");
+    assert_eq!(error.to_string(), "momentum: is NaN, needs to be finite");
+}
+
+#[test]
+fn no_gradients() {
+    let gradients = Gradients { dx: false, dgamma: false, dbeta: false };
+    let options = BackwardOptions { affine: Affine::GammaBeta, gradients };
+    let message = "gradients: none is asked for, needs at least one of dx, dgamma, dbeta";
+    is(Plan::backward(&shape(&[4, 2]), &options, &CAPS), &Error::NoGradients, message);
+}
+
+#[test]
+fn sets() {
+    for got in [0, MAX_SETS + 1, u32::MAX] {
+        let message = format!("sets: is {got}, needs to be between 1 and 65536");
+        let error = || Error::Sets { got, max: MAX_SETS };
+        is(Plan::merge_moments(2, got, 1e-5, None, &CAPS), &error(), &message);
+        is(Plan::merge_gradient_sums(2, got, Gradients::default(), &CAPS), &error(), &message);
+    }
+    assert!(Plan::merge_moments(2, MAX_SETS, 1e-5, None, &CAPS).is_ok());
+}
+
+/// Each limit that a plan depends on, at the last value that does and the first that does not.
+#[test]
+fn limits() {
+    let training = |shape: &Shape, caps: &Caps| Plan::training(shape, &TrainingOptions::default(), caps);
+
+    let binding = |max_binding_size| Caps { max_binding_size, ..CAPS };
+    assert!(training(&shape(&[64, 3, 4]), &binding(3072)).is_ok());
+    let (argument, limit) = ("x", "max_storage_buffer_binding_size");
+    let message = "x: needs max_storage_buffer_binding_size of at least 3072, the device has 3071";
+    let error = Error::Limit { argument, limit, got: 3071, needs: 3072 };
+    is(training(&shape(&[64, 3, 4]), &binding(3071)), &error, message);
+    // Sets times channels overflow 32 bits: 65 536 * 100 000 * 16 bytes.
+    let needs = 65_536 * 100_000 * 16;
+    let error = Error::Limit { argument: "partial_moments", limit, got: 1 << 27, needs };
+    let message = format!("partial_moments: needs {limit} of at least {needs}, the device has {}", 1 << 27);
+    is(Plan::merge_moments(100_000, MAX_SETS, 1e-5, None, &binding(1 << 27)), &error, &message);
+
+    let workgroups = |max_workgroups| Caps { max_workgroups, ..CAPS };
+    let many = shape(&[2, 100, 2]);
+    assert!(training(&many, &workgroups(10)).is_ok());
+    let (argument, limit) = ("kernel", "max_compute_workgroups_per_dimension");
+    let error = Error::Limit { argument, limit, got: 9, needs: 11 };
+    let message = format!("kernel: needs {limit} of at least 11, the device has 9");
+    is(training(&many, &workgroups(9)), &error, &message);
+
+    let none = Caps { max_invocations: 0, ..CAPS };
+    let limit = "max_compute_invocations_per_workgroup";
+    let message = format!("kernel: needs {limit} of at least 1, the device has 0");
+    is(training(&many, &none), &Error::Limit { argument, limit, got: 0, needs: 1 }, &message);
+}
+
+/// The largest shapes and the most extreme limits give a plan or an error, never a panic or an overflow.
+#[test]
+fn extreme_caps_and_shapes() {
+    let max = i32::MAX as usize;
+    let shapes =
+        [[max, 1, 1], [1, max, 1], [1, 1, max], [2, max / 2, 1], [2, 1, max / 2], [46_340, 46_340, 1]];
+    for dtype in Dtype::ALL {
+        for dims in shapes {
+            let shape = Shape::new(&dims, 1, dtype).expect("a shape");
+            for number in [0, 1, 2, 3, 64, 65_535, u32::MAX] {
+                for (max_workgroups, max_invocations) in [(number, 256), (65_535, number), (number, number)] {
+                    for max_binding_size in [0, 1 << 27, u64::MAX] {
+                        for offset_alignment in [0, 1, 256, 1 << 31] {
+                            let caps = Caps {
+                                max_workgroups,
+                                max_invocations,
+                                max_binding_size,
+                                offset_alignment,
+                                ..CAPS
+                            };
+                            let plans = [
+                                Plan::training(&shape, &TrainingOptions::default(), &caps),
+                                Plan::backward(&shape, &BackwardOptions::default(), &caps),
+                                Plan::inference(&shape, &InferenceOptions::default(), &caps),
+                                Plan::merge_moments(u32::MAX, MAX_SETS, 1e-5, None, &caps),
+                            ];
+                            for plan in plans.into_iter().flatten() {
+                                let within = |launch: &wgpu_batchnorm::Launch| {
+                                    launch.grid.iter().all(|&workgroups| workgroups <= max_workgroups)
+                                };
+                                assert!(plan.launches().iter().all(within), "{plan}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn lengths_of_the_reference() {
+    let shape = shape(&[2, 3]);
+    let x = [0.0; 6];
+    let length = |argument, got, needs| {
+        (Error::Length { argument, got, needs }, format!("{argument}: has {got} elements, needs {needs}"))
+    };
+    let (error, message) = length("x", 5, 6);
+    is(reference::statistics(&shape, &x[..5]), &error, &message);
+    let batch = reference::statistics(&shape, &x).expect("lengths");
+    let (error, message) = length("gamma", 2, 3);
+    is(reference::normalize(&shape, &x, &batch, Some(&[1.0; 2]), None, 1e-5), &error, &message);
+    let (error, message) = length("beta", 4, 3);
+    is(reference::normalize(&shape, &x, &batch, None, Some(&[1.0; 4]), 1e-5), &error, &message);
+    let (error, message) = length("dy", 0, 6);
+    is(reference::backward(&shape, &x, &[], &batch, None, 1e-5), &error, &message);
+    let mut short = batch.clone();
+    short.mean.pop();
+    let (error, message) = length("mean", 2, 3);
+    is(reference::normalize(&shape, &x, &short, None, None, 1e-5), &error, &message);
+    let mut long = batch.clone();
+    long.variance.push(1.0);
+    let (error, message) = length("variance", 4, 3);
+    is(reference::update_running(&shape, &batch, &long, 0.1, RunningVariance::Unbiased), &error, &message);
+}
