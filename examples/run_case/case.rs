@@ -1,0 +1,145 @@
+//! A case: a file that was found to be complete and consistent.
+
+use wgpu_batchnorm::reference::Statistics;
+use wgpu_batchnorm::{Affine, Dtype, Gradients, RunningVariance, Shape};
+
+use crate::metadata::{Metadata, Mode};
+use crate::storage;
+use crate::tensors::{File, Stored, Tensor};
+
+const TENSORS: [&str; 7] =
+    ["x", "weight", "bias", "running_mean", "running_var", "grad_output", "num_batches_tracked"];
+
+/// One step of a layer, with all that goes into it.
+pub struct Case {
+    pub mode: Mode,
+    pub dims: Vec<usize>,
+    pub channel_axis: usize,
+    pub shape: Shape,
+    pub eps: f64,
+    pub momentum: f64,
+    pub variance: RunningVariance,
+    /// In the bytes of x's type, as is `grad_output`.
+    pub x: Vec<u8>,
+    pub grad_output: Option<Vec<u8>>,
+    pub weight: Option<Vec<f64>>,
+    pub bias: Option<Vec<f64>>,
+    pub running: Option<Statistics>,
+    /// What was left aside.
+    pub notes: Vec<String>,
+}
+
+impl Case {
+    pub fn new(file: &File) -> Result<Self, String> {
+        let x = file.tensors.get("x").ok_or("x: is absent, needs to be an F32 or F16 tensor")?;
+        let dtype = match x.dtype {
+            Stored::F32 => Dtype::F32,
+            Stored::F16 => Dtype::F16,
+            other => return Err(format!("x: is {other}, needs to be F32 or F16")),
+        };
+        let metadata = Metadata::new(file, x.dims.len())?;
+        let shape = Shape::new(&x.dims, metadata.channel_axis, dtype).map_err(|error| error.to_string())?;
+        if file.tensors.contains_key("residual") {
+            return Err("residual: is given, but adding one is not supported yet".into());
+        }
+        let grad_output = match file.tensors.get("grad_output") {
+            None => None,
+            Some(_) if metadata.mode == Mode::Eval => {
+                return Err(
+                    "grad_output: is given with mode eval, but gradients in inference are not supported yet"
+                        .into(),
+                );
+            }
+            Some(gradient) if gradient.dtype == x.dtype && gradient.dims == x.dims => {
+                Some(gradient.bytes.clone())
+            }
+            Some(gradient) => {
+                let needs = format!("{} {:?} like x", x.dtype, x.dims);
+                return Err(format!(
+                    "grad_output: is {} {:?}, needs to be {needs}",
+                    gradient.dtype, gradient.dims
+                ));
+            }
+        };
+        let parameter = |name: &str| parameter(name, file.tensors.get(name), &shape);
+        let running = match (parameter("running_mean")?, parameter("running_var")?) {
+            (Some(mean), Some(variance)) => Some(Statistics { mean, variance }),
+            (None, None) => None,
+            (Some(_), None) => return Err("running_var: is absent, but running_mean is given".into()),
+            (None, Some(_)) => return Err("running_mean: is absent, but running_var is given".into()),
+        };
+        let mut unknown: Vec<_> =
+            file.tensors.keys().filter(|name| !TENSORS.contains(&name.as_str())).cloned().collect();
+        unknown.sort();
+        let notes = (metadata.unknown.iter().map(|key| format!("metadata {key} means nothing here")))
+            .chain(unknown.iter().map(|name| format!("tensor {name} means nothing here")));
+        Ok(Self {
+            mode: metadata.mode,
+            dims: x.dims.clone(),
+            channel_axis: metadata.channel_axis,
+            shape,
+            eps: metadata.eps,
+            momentum: metadata.momentum,
+            variance: metadata.variance,
+            x: x.bytes.clone(),
+            grad_output,
+            weight: parameter("weight")?,
+            bias: parameter("bias")?,
+            running,
+            notes: notes.collect(),
+        })
+    }
+
+    pub fn affine(&self) -> Affine {
+        match (&self.weight, &self.bias) {
+            (Some(_), Some(_)) => Affine::GammaBeta,
+            (Some(_), None) => Affine::Gamma,
+            (None, Some(_)) => Affine::Beta,
+            (None, None) => Affine::None,
+        }
+    }
+
+    pub fn gradients(&self) -> Gradients {
+        Gradients { dx: true, dgamma: self.weight.is_some(), dbeta: self.bias.is_some() }
+    }
+
+    /// The statistics that x is normalized by, where they are given; else it is normalized by its own.
+    pub fn given_statistics(&self) -> Option<&Statistics> {
+        self.running.as_ref().filter(|_| self.mode == Mode::Eval)
+    }
+
+    /// The running statistics that the step updates.
+    pub fn updated_statistics(&self) -> Option<&Statistics> {
+        self.running.as_ref().filter(|_| self.mode == Mode::Train)
+    }
+
+    pub fn x(&self) -> Vec<f64> {
+        storage::decode(self.shape.dtype(), &self.x)
+    }
+
+    pub fn grad_output(&self) -> Option<Vec<f64>> {
+        self.grad_output.as_ref().map(|bytes| storage::decode(self.shape.dtype(), bytes))
+    }
+}
+
+/// As in `train, 8x3x5x7 f32, channel axis 1`.
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mode = match self.mode {
+            Mode::Train => "train",
+            Mode::Eval => "eval",
+        };
+        let dims = self.dims.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        write!(f, "{mode}, {dims} {}, channel axis {}", self.shape.dtype(), self.channel_axis)
+    }
+}
+
+/// A tensor of one f32 per channel.
+fn parameter(name: &str, tensor: Option<&Tensor>, shape: &Shape) -> Result<Option<Vec<f64>>, String> {
+    let Some(Tensor { dtype, dims, bytes }) = tensor else { return Ok(None) };
+    if *dtype != Stored::F32 || *dims != [shape.channels() as usize] {
+        let needs = format!("F32 [{}], one value per channel", shape.channels());
+        return Err(format!("{name}: is {dtype} {dims:?}, needs to be {needs}"));
+    }
+    Ok(Some(storage::decode(Dtype::F32, bytes)))
+}
