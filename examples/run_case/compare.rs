@@ -80,11 +80,11 @@ fn line(name: &str, comparison: &Comparison, bound: f64, against: &str) -> bool 
     let Comparison { worst, worst_relative, worst_of_bound, .. } = *comparison;
     let relative = if worst_relative.is_nan() { "-".to_owned() } else { format!("{worst_relative:.1e}") };
     let verdict = match comparison.passed() {
-        true => format!("ok, {worst_of_bound:.3} of it"),
+        true => format!("ok: at most {worst_of_bound:.3} of its bound, {bound:.1e} there"),
         false => format!("OUT OF BOUNDS: {comparison}"),
     };
     print(&format!(
-        "  {name:<13} absolute {worst:<8.1e} relative {relative:<8} bound {bound:<8.1e} by {against:<10} {verdict}"
+        "  {name:<13} absolute {worst:<8.1e} relative {relative:<8} against {against:<10} {verdict}"
     ));
     comparison.passed()
 }

@@ -53,7 +53,7 @@ With --out, writes DIR/NAME.safetensors: output and grad_input in x's type; in F
 updated running_mean and running_var, grad_weight and grad_bias, as far as the case implies them.
 Without it, compares each result with the tensor of the same name (new_running_mean and new_running_var for the updated
 statistics), F64 or F32, in NAME.expected.safetensors beside the case, else with the f64 reference, and prints the worst
-absolute error, that by the largest expected value, and the bound where it is most used up:
+absolute error, that by the largest expected value, and how much of its bound the value nearest to it uses up:
   output       2e-6 (1 + max|weight| max|x_hat|)
   grad_input   2e-6 max|weight invstd| (1 + 1.5 max|grad_output|)
   both         in F16 and half an F16 spacing; in F32 at least one F32 spacing, for a large bias
