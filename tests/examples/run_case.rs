@@ -1,304 +1,12 @@
-//! The examples as a user meets them: processes with arguments, files, output and an exit code.
-//!
-//! `cargo test` builds them beside the tests; `cargo test --test examples` alone does not, and runs those that are there.
-//! What needs an adapter runs on each backend that `run_case --list` finds. Without any it is shown as ignored;
-//! `WGPU_BATCHNORM_REQUIRE=vulkan,gl` makes a missing one a failure.
+//! `run_case`, held to its contract.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use safetensors::tensor::Dtype;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-
-/// A test that needs no adapter.
-type Plain = (&'static str, fn());
-/// A test that runs on the backend of that name.
-type OnBackend = (&'static str, fn(&str));
-
-const EXAMPLES: [&str; 3] = ["demo", "embed", "run_case"];
-const BACKENDS: [&str; 4] = ["vulkan", "metal", "dx12", "gl"];
-
-const PLAIN: &[Plain] = &[
-    ("help", help),
-    ("wrong_arguments", wrong_arguments),
-    ("no_adapter", no_adapter),
-    ("run_case_without_files", run_case_without_files),
-];
-const ON_BACKEND: &[OnBackend] = &[
-    ("list", list),
-    ("embed", embed),
-    ("exit_codes", exit_codes),
-    ("unusable_files", unusable_files),
-    ("expected_files", expected_files),
-    ("written_files", written_files),
-    ("nothing_is_written_over", nothing_is_written_over),
-    ("conventions", conventions),
-];
-/// Too slow where nothing is optimized.
-const SLOW_ON_BACKEND: &[OnBackend] = &[("demo", demo)];
-
-fn main() {
-    let arguments = Arguments::from_args();
-    let present: Vec<&str> = BACKENDS.into_iter().filter(|backend| is_present(backend)).collect();
-    let required = std::env::var("WGPU_BATCHNORM_REQUIRE").unwrap_or_default();
-    let mut trials: Vec<Trial> =
-        PLAIN.iter().map(|&(name, test)| trial(&format!("examples::{name}"), test)).collect();
-    for backend in required.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        if !present.contains(&backend) {
-            let message = format!("no {backend} adapter, but WGPU_BATCHNORM_REQUIRE names it");
-            let fail = move || Err(Failed::from(message));
-            trials.push(Trial::test(format!("{backend}/examples::adapter"), fail));
-        }
-    }
-    let all = ON_BACKEND.iter().map(|test| (test, false));
-    for (&(name, test), slow) in all.chain(SLOW_ON_BACKEND.iter().map(|test| (test, true))) {
-        if present.is_empty() {
-            trials.push(trial(&format!("no-adapter/examples::{name}"), || ()).with_ignored_flag(true));
-        }
-        for &backend in &present {
-            let trial = trial(&format!("{backend}/examples::{name}"), move || test(backend));
-            trials.push(trial.with_ignored_flag(slow && cfg!(debug_assertions)));
-        }
-    }
-    libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
-}
-
-/// What a process said, and how it ended.
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-/// Examples are built into a folder beside that of the tests.
-fn binary(example: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("path of the test");
-    let profile = test.parent().and_then(Path::parent).expect("target/profile/deps/test");
-    profile.join("examples").join(format!("{example}{}", std::env::consts::EXE_SUFFIX))
-}
-
-fn run<S: AsRef<std::ffi::OsStr>>(example: &str, arguments: impl IntoIterator<Item = S>) -> Ended {
-    let binary = binary(example);
-    let output = Command::new(&binary).args(arguments).stdin(Stdio::null()).output();
-    let output = output
-        .unwrap_or_else(|error| panic!("{}: {error}; cargo build --examples makes it", binary.display()));
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
-
-/// Runs run_case on files of a folder.
-fn run_case(backend: &str, folder: &Path, files: &[&str], more: &[&str]) -> Ended {
-    let files = files.iter().map(|file| folder.join(file).into_os_string());
-    let more = ["--backend", backend].into_iter().chain(more.iter().copied()).map(OsString::from);
-    run("run_case", files.chain(more))
-}
-
-fn is_present(backend: &str) -> bool {
-    binary("run_case").exists() && run("run_case", ["--list", "--backend", backend]).code == Some(0)
-}
-
-/// A folder of a test's own, gone at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str, backend: &str) -> Self {
-        let name = format!("examples-{test}-{backend}-{}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&path).expect("folder of the test");
-        Self(path)
-    }
-
-    fn write(&self, name: &str, file: &File) {
-        std::fs::write(self.0.join(name), file.bytes()).expect("file of the test");
-    }
-
-    /// The tensors of a file, their types and values.
-    fn read(&self, name: &str) -> HashMap<String, (Dtype, Vec<usize>, Vec<f64>)> {
-        let bytes = std::fs::read(self.0.join(name)).expect("file of the example");
-        let file = SafeTensors::deserialize(&bytes).expect("safetensors");
-        let tensors = file.iter().map(|(name, view)| {
-            let values = match view.dtype() {
-                Dtype::F32 => view
-                    .data()
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into())
-                    .collect(),
-                Dtype::F16 => view
-                    .data()
-                    .chunks_exact(2)
-                    .map(|b| half::f16::from_le_bytes([b[0], b[1]]).into())
-                    .collect(),
-                other => panic!("{name} is {other}"),
-            };
-            (name.to_owned(), (view.dtype(), view.shape().to_vec(), values))
-        });
-        tensors.collect()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What stays behind lies in the target folder.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A file to be.
-#[derive(Clone, Default)]
-struct File {
-    metadata: Vec<(&'static str, String)>,
-    tensors: Vec<(&'static str, Dtype, Vec<usize>, Vec<u8>)>,
-}
-
-impl File {
-    /// Two channels of four values: 1, 2, 3, 4 and ten times that.
-    fn case() -> Self {
-        Self::default().meta("mode", "train").meta("layout", "channels_first").f32(
-            "x",
-            &[2, 2, 2],
-            &[1.0, 2.0, 10.0, 20.0, 3.0, 4.0, 30.0, 40.0],
-        )
-    }
-
-    fn meta(mut self, key: &'static str, value: &str) -> Self {
-        self.metadata.retain(|(known, _)| *known != key);
-        self.metadata.push((key, value.to_owned()));
-        self
-    }
-
-    fn without(mut self, key: &'static str) -> Self {
-        self.metadata.retain(|(known, _)| *known != key);
-        self.tensors.retain(|(known, ..)| *known != key);
-        self
-    }
-
-    fn tensor(self, name: &'static str, dtype: Dtype, dims: &[usize], bytes: Vec<u8>) -> Self {
-        let mut file = self;
-        file.tensors.retain(|(known, ..)| *known != name);
-        file.tensors.push((name, dtype, dims.to_vec(), bytes));
-        file
-    }
-
-    fn f32(self, name: &'static str, dims: &[usize], values: &[f32]) -> Self {
-        self.tensor(name, Dtype::F32, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect())
-    }
-
-    fn f64(self, name: &'static str, dims: &[usize], values: &[f64]) -> Self {
-        self.tensor(name, Dtype::F64, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect())
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let view = |dtype: &Dtype, dims: &Vec<usize>, bytes| TensorView::new(*dtype, dims.clone(), bytes);
-        let views = self
-            .tensors
-            .iter()
-            .map(|(name, dtype, dims, bytes)| (*name, view(dtype, dims, bytes).expect("tensor")));
-        let metadata: HashMap<_, _> = self.metadata.iter().map(|(k, v)| (k.to_string(), v.clone())).collect();
-        let metadata = (!metadata.is_empty()).then_some(metadata);
-        safetensors::serialize(views.collect::<Vec<_>>(), metadata).expect("safetensors")
-    }
-}
-
-fn help() {
-    for example in EXAMPLES {
-        for option in ["--help", "-h"] {
-            let ended = run(example, [option]);
-            assert_eq!(ended.code, Some(0), "{ended:?}");
-            assert!(ended.stdout.starts_with(example), "{ended:?}");
-            for expected in ["--backend", "--adapter", "--list", "--help", "Exit code"] {
-                assert!(ended.stdout.contains(expected), "{example}: no {expected} in {ended:?}");
-            }
-        }
-    }
-}
-
-fn wrong_arguments() {
-    let wrong: &[(&str, &[&str], &str)] = &[
-        ("demo", &["--speed"], "--speed"),
-        ("demo", &["file"], "file"),
-        ("demo", &["--batch"], "--batch"),
-        ("demo", &["--batch", "many"], "many"),
-        ("demo", &["--batch", "1"], "--batch"),
-        ("demo", &["--list=yes"], "--list"),
-        ("embed", &["file"], "file"),
-        ("embed", &["--backend", "opengl"], "needs to be vulkan, metal, dx12 or gl"),
-        ("run_case", &["--adapter"], "--adapter"),
-        ("run_case", &["--out"], "--out"),
-        ("run_case", &["case.safetensors", "-o", "folder"], "-o"),
-    ];
-    for (example, arguments, expected) in wrong {
-        let ended = run(example, *arguments);
-        assert_eq!(ended.code, Some(2), "{example} {arguments:?}: {ended:?}");
-        assert!(ended.stderr.contains(expected), "{example} {arguments:?}: {ended:?}");
-        assert!(ended.stderr.contains(&format!("usage: {example} ")), "{example} {arguments:?}: {ended:?}");
-    }
-}
-
-fn no_adapter() {
-    let name = "a name that no adapter has";
-    for example in EXAMPLES {
-        let listed = run(example, ["--list", "--adapter", name]);
-        assert_eq!(listed.code, Some(3), "{listed:?}");
-        assert!(listed.stdout.is_empty() && listed.stderr.contains("no adapter"), "{listed:?}");
-        let ran = run(example, ["--adapter", name].iter().chain((example == "run_case").then_some(&"file")));
-        assert_eq!(ran.code, Some(2), "{ran:?}");
-        assert!(ran.stderr.contains(name), "{ran:?}");
-    }
-}
-
-fn run_case_without_files() {
-    let none: [&[&str]; 2] = [&[], &["case.expected.safetensors"]];
-    for arguments in none {
-        let ended = run("run_case", arguments);
-        assert_eq!(ended.code, Some(2), "{ended:?}");
-        assert!(ended.stderr.contains("no FILE given"), "{ended:?}");
-    }
-}
-
-fn list(backend: &str) {
-    for example in EXAMPLES {
-        let all = run(example, ["--list", "--backend", backend]);
-        assert_eq!(all.code, Some(0), "{all:?}");
-        let first = all.stdout.lines().next().unwrap_or_default();
-        assert!(first.contains(&format!(", {backend}, ")), "{all:?}");
-        // Whatever part of the name, in whatever case.
-        let name: String = first.split(',').next().unwrap_or_default().chars().take(6).collect();
-        let by_name = run(example, ["--list", "--backend", backend, "--adapter", &name.to_uppercase()]);
-        assert_eq!(by_name.stdout.lines().next(), Some(first), "{by_name:?}");
-    }
-}
-
-fn demo(backend: &str) {
-    let ended = run("demo", ["--backend", backend, "--batch", "2"]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    // 11 layers in 2 layouts and a flat one, 2 types, 3 operations.
-    let rows = ended.stdout.lines().filter(|line| line.starts_with("2x") && line.contains(" ok ")).count();
-    assert_eq!(rows, 23 * 2 * 3, "{ended:?}");
-    assert!(ended.stdout.contains("138 rows in") && ended.stdout.contains("within its bound"), "{ended:?}");
-    assert!(!ended.stderr.contains('\r'), "progress without a terminal: {ended:?}");
-}
-
-fn embed(backend: &str) {
-    let ended = run("embed", ["--backend", backend]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.stdout.lines().filter(|line| line.ends_with(" right")).count(), 12, "{ended:?}");
-}
+use crate::files::{File, Folder};
+use crate::process::run_case;
 
 /// 0 for all within bounds, 1 for one beyond them, 2 for an unusable one, whose neighbours run all the same.
-fn exit_codes(backend: &str) {
+pub fn exit_codes(backend: &str) {
     let folder = Folder::new("exit_codes", backend);
     folder.write("good.safetensors", &File::case());
     folder.write("far.safetensors", &File::case());
@@ -325,7 +33,7 @@ fn exit_codes(backend: &str) {
 }
 
 /// Each is named with its reason, all in one process, and the good one among them runs.
-fn unusable_files(backend: &str) {
+pub fn unusable_files(backend: &str) {
     let case = File::case;
     let running = || case().f32("running_mean", &[2], &[0.0; 2]).f32("running_var", &[2], &[1.0; 2]);
     let files: &[(&str, File, &str)] = &[
@@ -403,7 +111,7 @@ fn unusable_files(backend: &str) {
 }
 
 /// What an expected file says is what counts, under its own names; what it leaves out is compared with the reference.
-fn expected_files(backend: &str) {
+pub fn expected_files(backend: &str) {
     let folder = Folder::new("expected_files", backend);
     let case = File::case().f32("running_mean", &[2], &[0.0; 2]).f32("running_var", &[2], &[1.0; 2]);
     let expected =
@@ -442,7 +150,7 @@ fn expected_files(backend: &str) {
 }
 
 /// All that a case implies, and nothing else, with the values that one can work out by hand.
-fn written_files(backend: &str) {
+pub fn written_files(backend: &str) {
     let folder = Folder::new("written_files", backend);
     let case = File::case()
         .f32("running_mean", &[2], &[1.0, -1.0])
@@ -499,7 +207,7 @@ fn written_files(backend: &str) {
 }
 
 /// Neither a case nor the results of another one.
-fn nothing_is_written_over(backend: &str) {
+pub fn nothing_is_written_over(backend: &str) {
     let folder = Folder::new("nothing_is_written_over", backend);
     std::fs::create_dir(folder.0.join("other")).expect("folder of the test");
     folder.write("case.safetensors", &File::case());
@@ -522,7 +230,7 @@ fn nothing_is_written_over(backend: &str) {
 }
 
 /// What the metadata chooses, by the running statistics and outputs that come of it.
-fn conventions(backend: &str) {
+pub fn conventions(backend: &str) {
     let folder = Folder::new("conventions", backend);
     let case = || File::case().f32("running_mean", &[2], &[1.0; 2]).f32("running_var", &[2], &[1.0; 2]);
     let count = 3i64.to_le_bytes().to_vec();
