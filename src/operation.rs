@@ -28,6 +28,19 @@ macro_rules! operation {
             ///
             /// # Errors
             /// As `encode`.
+            ///
+            /// ```no_run
+            #[doc = concat!("use wgpu_batchnorm::{Error, ", stringify!($operation), ", ", stringify!($buffers), ", wgpu};")]
+            ///
+            /// fn in_my_pass(
+            ///     encoder: &mut wgpu::CommandEncoder,
+            #[doc = concat!("    layer: &", stringify!($operation), ",")]
+            #[doc = concat!("    buffers: &", stringify!($buffers), "<'_>,")]
+            /// ) -> Result<(), Error> {
+            ///     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            ///     layer.record(&mut pass, buffers)
+            /// }
+            /// ```
             pub fn record(
                 &self,
                 pass: &mut wgpu::ComputePass<'_>,

@@ -1,6 +1,7 @@
 //! Launches that walk the tensor word by word, each value on its own.
 
-use super::{Access, Argument, Launch, Plan, per_channel, policy, tensor, tiling};
+use super::argument::{per_channel, tensor};
+use super::{Access, Argument, Launch, Plan, policy, tiling};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::kernel::{Kernel, Params, Parts, Sharing, Tuning};
@@ -99,5 +100,5 @@ fn plan(
     passes: u32,
 ) -> Plan {
     let subject = shape.to_string();
-    Plan { operation, subject, strategy: None, launches, arguments, workspace: 16, passes }
+    Plan { operation, subject, strategy: None, launches, arguments, passes }
 }

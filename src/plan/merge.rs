@@ -1,6 +1,7 @@
 //! Launches that merge several sets of per-channel results.
 
-use super::{Access, Launch, MAX_SETS, Place, Plan, per_channel, policy, tiling};
+use super::argument::per_channel;
+use super::{Access, Launch, MAX_SETS, Place, Plan, policy, tiling};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::kernel::{Kernel, Params, Parts, Presence, Sharing, Tuning};
@@ -78,7 +79,7 @@ pub(super) fn moments(
     let launches = vec![train_launch(channels, sets, eps, running, Vec::new(), caps)?];
     let subject = format!("{sets} sets of {channels} channels");
     let operation = "merge_moments";
-    Plan { operation, subject, strategy: None, launches, arguments, workspace: 16, passes: 0 }.checked(caps)
+    Plan { operation, subject, strategy: None, launches, arguments, passes: 0 }.checked(caps)
 }
 
 /// The stage that adds up the gradient sums of several parts of a batch.
@@ -103,7 +104,7 @@ pub(super) fn gradient_sums(
     let launches = vec![grad_launch(channels, sets, gradients, Vec::new(), caps)?];
     let subject = format!("{sets} sets of {channels} channels");
     let operation = "merge_gradient_sums";
-    Plan { operation, subject, strategy: None, launches, arguments, workspace: 16, passes: 0 }.checked(caps)
+    Plan { operation, subject, strategy: None, launches, arguments, passes: 0 }.checked(caps)
 }
 
 fn check_sets(channels: u32, sets: u32) -> Result<u64, Error> {

@@ -1,8 +1,9 @@
 //! [`Strategy::Split`]: channels split over workgroups, partial results merged by a launch of their own.
 
+use super::argument::{per_channel, tensor, workspace};
 use super::policy::Reduction;
 use super::{Access, Launch, Place, Plan, Strategy};
-use super::{flat, merge, per_channel, policy, tensor, tiling, workspace};
+use super::{flat, merge, policy, tiling};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::kernel::{Kernel, Params, Parts, Sharing, Tuning};
@@ -83,19 +84,18 @@ pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) ->
     let parts = Parts::new(shape.dtype()).affine(options.affine);
     launches.extend(flat::launch("train_apply", shape, parts, 0.0, caps)?);
 
-    let bytes = regions.partial_bytes();
     let mut arguments = vec![
         tensor(Role::X, Access::Read, shape),
         tensor(Role::Y, Access::Write, shape),
         per_channel(Role::Saved, Access::Write, channels.into()),
-        workspace(bytes),
+        workspace(regions.partial_bytes()),
     ];
     arguments.extend(flat::affine_arguments(options.affine, channels.into()));
     if options.running.is_some() {
         arguments.push(per_channel(Role::RunningMean, Access::ReadWrite, channels.into()));
         arguments.push(per_channel(Role::RunningVar, Access::ReadWrite, channels.into()));
     }
-    plan("training", shape, launches, arguments, bytes, 3).checked(caps)
+    plan("training", shape, launches, arguments, 3).checked(caps)
 }
 
 pub(super) fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) -> Result<Plan, Error> {
@@ -133,7 +133,7 @@ pub(super) fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) ->
         arguments.push(per_channel(Role::Dbeta, Access::Write, channels.into()));
     }
     let passes = if gradients.dx { 5 } else { 2 };
-    plan("backward", shape, launches, arguments, regions.end, passes).checked(caps)
+    plan("backward", shape, launches, arguments, passes).checked(caps)
 }
 
 /// The stage that takes the moments of a tensor.
@@ -145,13 +145,12 @@ pub(super) fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
     let mut launches = reduce("train_moments", shape, &reduction, partial, caps)?;
     let parts = Parts::default();
     launches.push(merge::launch("moments_merge", channels, reduction.sets, parts, vec![partial], caps)?);
-    let bytes = regions.partial_bytes();
     let arguments = vec![
         tensor(Role::X, Access::Read, shape),
         per_channel(Role::Moments, Access::Write, channels.into()),
-        workspace(bytes),
+        workspace(regions.partial_bytes()),
     ];
-    plan("batch_moments", shape, launches, arguments, bytes, 1).checked(caps)
+    plan("batch_moments", shape, launches, arguments, 1).checked(caps)
 }
 
 /// The stage that takes the gradient sums of a tensor.
@@ -163,15 +162,14 @@ pub(super) fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Plan, Er
     let mut launches = reduce("grad_sums", shape, &reduction, partial, caps)?;
     let none = Gradients { dx: false, dgamma: false, dbeta: false };
     launches.push(merge::grad_launch(channels, reduction.sets, none, vec![partial], caps)?);
-    let bytes = regions.partial_bytes().max(16);
     let arguments = vec![
         tensor(Role::X, Access::Read, shape),
         tensor(Role::Dy, Access::Read, shape),
         per_channel(Role::Saved, Access::Read, channels.into()),
         per_channel(Role::Sums, Access::Write, channels.into()),
-        workspace(bytes),
+        workspace(regions.partial_bytes()),
     ];
-    plan("batch_gradient_sums", shape, launches, arguments, bytes, 2).checked(caps)
+    plan("batch_gradient_sums", shape, launches, arguments, 2).checked(caps)
 }
 
 fn plan(
@@ -179,9 +177,8 @@ fn plan(
     shape: &Shape,
     launches: Vec<Launch>,
     arguments: Vec<super::Argument>,
-    workspace: u64,
     passes: u32,
 ) -> Plan {
     let (subject, strategy) = (shape.to_string(), Some(Strategy::Split));
-    Plan { operation, subject, strategy, launches, arguments, workspace, passes }
+    Plan { operation, subject, strategy, launches, arguments, passes }
 }

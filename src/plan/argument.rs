@@ -1,0 +1,81 @@
+//! The buffers that a plan asks the caller for.
+
+use crate::role::Role;
+use crate::statistics::{GradientSums, Moments, SavedStatistics};
+use crate::tensor::{Dtype, Shape};
+
+/// What an operation does with a buffer.
+///
+/// ```
+/// use wgpu_batchnorm::Access;
+///
+/// assert!(Access::ReadWrite.writes() && !Access::Read.writes());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// It is read and keeps its content.
+    Read,
+    /// All of it is written.
+    Write,
+    /// It is read and updated.
+    ReadWrite,
+}
+
+impl Access {
+    /// Whether the content changes.
+    pub const fn writes(self) -> bool {
+        !matches!(self, Self::Read)
+    }
+}
+
+/// A buffer that the caller has to give.
+///
+/// ```
+/// use wgpu_batchnorm::{Access, Caps, Dtype, Plan, Role, Shape, TrainingOptions};
+///
+/// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F16)?;
+/// let plan = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU)?;
+/// let y = plan.arguments().iter().find(|argument| argument.role == Role::Y).unwrap();
+/// assert_eq!((y.access, y.bytes), (Access::Write, 32 * 64 * 28 * 28 * 2));
+/// # Ok::<(), wgpu_batchnorm::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// What it is for.
+    pub role: Role,
+    /// What is done with it.
+    pub access: Access,
+    /// Number of elements.
+    pub elements: u64,
+    /// What an element is, for messages.
+    pub element: &'static str,
+    /// Bytes that it needs, a multiple of 4. With 0 nothing is read or written, and it is not looked at.
+    pub bytes: u64,
+}
+
+/// A tensor that the caller gives.
+pub(super) fn tensor(role: Role, access: Access, shape: &Shape) -> Argument {
+    let element = match shape.dtype() {
+        Dtype::F32 => "values of 4 bytes",
+        Dtype::F16 => "values of 2 bytes, in whole words",
+    };
+    Argument { role, access, elements: shape.len().into(), element, bytes: shape.size_in_bytes() }
+}
+
+/// One record per channel, or per set and channel, that the caller gives.
+pub(super) fn per_channel(role: Role, access: Access, elements: u64) -> Argument {
+    let (size, element) = match role {
+        Role::Saved => (SavedStatistics::SIZE, "channels of 16 bytes"),
+        Role::Moments => (Moments::SIZE, "channels of 16 bytes"),
+        Role::PartialMoments => (Moments::SIZE, "sets times channels of 16 bytes"),
+        Role::Sums => (GradientSums::SIZE, "channels of 12 bytes"),
+        Role::PartialSums => (GradientSums::SIZE, "sets times channels of 12 bytes"),
+        _ => (4, "channels of 4 bytes"),
+    };
+    Argument { role, access, elements, element, bytes: elements * size }
+}
+
+/// Scratch memory that the caller gives.
+pub(super) fn workspace(bytes: u64) -> Argument {
+    Argument { role: Role::Workspace, access: Access::Write, elements: bytes, element: "bytes", bytes }
+}
