@@ -89,12 +89,13 @@ pub fn compare(actual: &[f64], expected: &[f64], bound: impl Fn(usize) -> f64) -
     for (at, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
         let error = error(actual, expected);
         let bound = bound(at);
-        let within = error <= bound;
+        // An infinite error is no smaller than an infinite bound.
+        let within = error <= bound && error.is_finite();
         let of_bound = match (within, error == 0.0) {
             (true, true) => 0.0,
             (true, false) => error / bound,
             // Also for a bound of 0 or NaN.
-            (false, _) if bound > 0.0 => error / bound,
+            (false, _) if bound > 0.0 && error.is_finite() => error / bound,
             (false, _) => f64::INFINITY,
         };
         comparison.failures += usize::from(!within);
@@ -104,7 +105,8 @@ pub fn compare(actual: &[f64], expected: &[f64], bound: impl Fn(usize) -> f64) -
         }
     }
     let magnitudes = expected.iter().map(|value| value.abs()).filter(|value| value.is_finite());
-    comparison.worst_relative = comparison.worst / magnitudes.fold(0.0, f64::max);
+    let largest = magnitudes.fold(0.0, f64::max);
+    comparison.worst_relative = if largest > 0.0 { comparison.worst / largest } else { f64::NAN };
     comparison
 }
 

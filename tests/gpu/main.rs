@@ -6,6 +6,8 @@
 mod support;
 
 mod backward;
+mod conformance;
+mod goldens;
 mod hostile;
 mod inference;
 mod invariants;
@@ -20,6 +22,7 @@ mod training;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::gpu::{self, Gpu};
+use support::vectors;
 
 /// A test: its name and what it does on a device.
 type Test = (&'static str, fn(&Gpu));
@@ -30,6 +33,8 @@ const MODULES: &[(&str, &[Test])] = &[
     ("training", training::TESTS),
     ("inference", inference::TESTS),
     ("backward", backward::TESTS),
+    ("conformance", conformance::TESTS),
+    ("goldens", goldens::TESTS),
     ("hostile", hostile::TESTS),
     ("large", large::TESTS),
     ("stages", stages::TESTS),
@@ -52,6 +57,9 @@ fn main() {
     }
     for (module, tests) in MODULES {
         for &(name, test) in *tests {
+            // Read where they lie, outside of the repository: without them there is nothing to run.
+            let absent = *module == "conformance" && !vectors::present();
+            let name = if absent { format!("{name} [{} absent]", vectors::FOLDER) } else { name.to_owned() };
             if devices.is_empty() {
                 trials.push(
                     Trial::test(format!("no-adapter/{module}::{name}"), || Ok(())).with_ignored_flag(true),
@@ -59,10 +67,11 @@ fn main() {
             }
             for gpu in &devices {
                 let gpu = gpu.clone();
-                trials.push(Trial::test(format!("{}/{module}::{name}", gpu.name()), move || {
+                let trial = Trial::test(format!("{}/{module}::{name}", gpu.name()), move || {
                     test(&gpu);
                     Ok(())
-                }));
+                });
+                trials.push(trial.with_ignored_flag(absent));
             }
         }
     }

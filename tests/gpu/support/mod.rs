@@ -8,3 +8,4 @@ pub mod gpu;
 pub mod grid;
 pub mod run;
 pub mod stages;
+pub mod vectors;
