@@ -109,7 +109,7 @@ pub use stages::{
     InputGradientBuffers, MergeGradientSums, MergeGradientSumsBuffers, MergeMoments, MergeMomentsBuffers,
     Normalize, NormalizeBuffers,
 };
-pub use statistics::{GradientSums, Moments, SavedStatistics};
+pub use statistics::{Gathered, GradientSums, Moments, SavedStatistics};
 pub use tensor::{Dtype, Shape};
 pub use training::{Training, TrainingBuffers};
 

@@ -101,3 +101,27 @@ impl GradientSums {
     /// Bytes of one channel.
     pub const SIZE: u64 = size_of::<Self>() as u64;
 }
+
+/// How the records of several parts of a batch lie in the one buffer that they are gathered in: `[sets, channels]`,
+/// row-major, in the order in which they are merged.
+///
+/// ```
+/// use wgpu_batchnorm::{Gathered, Moments};
+///
+/// let of_four_devices = Gathered { sets: 4, channels: 64 };
+/// assert_eq!(of_four_devices.records() * Moments::SIZE, 4 * 64 * 16);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Gathered {
+    /// Number of parts, from 1 to [`MAX_SETS`](crate::MAX_SETS).
+    pub sets: u32,
+    /// Number of channels, at least 1.
+    pub channels: u32,
+}
+
+impl Gathered {
+    /// Records in the buffer.
+    pub fn records(&self) -> u64 {
+        u64::from(self.sets) * u64::from(self.channels)
+    }
+}

@@ -1,7 +1,7 @@
 //! Mistakes that are found without a device, each by value and by message.
 
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Caps, Dtype, Error, Gradients, InferenceOptions, MAX_SETS, Plan,
+    Affine, BackwardOptions, Caps, Dtype, Error, Gathered, Gradients, InferenceOptions, MAX_SETS, Plan,
     RunningStatistics, RunningVariance, Shape, TrainingOptions, reference,
 };
 
@@ -39,8 +39,16 @@ fn no_channels() {
     let message = "shape: has 0 channels, needs at least 1";
     is(Shape::new(&[2, 0, 3], 1, Dtype::F32), &Error::NoChannels, message);
     is(Shape::new(&[0, 0], 1, Dtype::F16), &Error::NoChannels, message);
-    is(Plan::merge_moments(0, 1, 1e-5, None, &CAPS), &Error::NoChannels, message);
-    is(Plan::merge_gradient_sums(0, 1, Gradients::default(), &CAPS), &Error::NoChannels, message);
+    is(
+        Plan::merge_moments(Gathered { sets: 1, channels: 0 }, 1e-5, None, &CAPS),
+        &Error::NoChannels,
+        message,
+    );
+    is(
+        Plan::merge_gradient_sums(Gathered { sets: 1, channels: 0 }, Gradients::default(), &CAPS),
+        &Error::NoChannels,
+        message,
+    );
 }
 
 /// i32::MAX values are taken and one more is not; products that overflow u64 saturate, in every position.
@@ -93,20 +101,27 @@ fn eps() {
     };
     let inference =
         |eps| Plan::inference(&shape(&[4, 2]), &InferenceOptions { eps, ..Default::default() }, &CAPS);
-    for got in [0.0, -0.0, -1e-5, f32::INFINITY, f32::NEG_INFINITY] {
-        let needs = "finite and above 0 in training";
+    for got in [0.0, -0.0, -1e-5, 1e-38, f32::INFINITY, f32::NEG_INFINITY] {
+        let needs = "finite and at least 1.18e-38 in training";
         let message = format!("eps: is {got}, needs to be {needs}");
         is(training(got), &Error::Eps { got, needs }, &message);
-        is(Plan::merge_moments(2, 1, got, None, &CAPS), &Error::Eps { got, needs }, &message);
+        is(
+            Plan::merge_moments(Gathered { sets: 1, channels: 2 }, got, None, &CAPS),
+            &Error::Eps { got, needs },
+            &message,
+        );
     }
     for got in [-1e-5, f32::INFINITY] {
         let needs = "finite and at least 0 in inference";
         is(inference(got), &Error::Eps { got, needs }, &format!("eps: is {got}, needs to be {needs}"));
     }
+    assert!(training(f32::MIN_POSITIVE).is_ok() && inference(0.0).is_ok());
     // NaN is not equal to itself.
-    for outcome in [training(f32::NAN), Plan::merge_moments(2, 1, f32::NAN, None, &CAPS)] {
+    for outcome in
+        [training(f32::NAN), Plan::merge_moments(Gathered { sets: 1, channels: 2 }, f32::NAN, None, &CAPS)]
+    {
         let message = outcome.expect_err("eps of NaN").to_string();
-        assert_eq!(message, "eps: is NaN, needs to be finite and above 0 in training");
+        assert_eq!(message, "eps: is NaN, needs to be finite and at least 1.18e-38 in training");
     }
     let message = inference(f32::NAN).expect_err("eps of NaN").to_string();
     assert_eq!(message, "eps: is NaN, needs to be finite and at least 0 in inference");
@@ -120,7 +135,11 @@ fn momentum() {
         let options = TrainingOptions { running, ..Default::default() };
         let message = format!("momentum: is {got}, needs to be finite");
         is(Plan::training(&shape(&[4, 2]), &options, &CAPS), &Error::Momentum { got }, &message);
-        is(Plan::merge_moments(2, 1, 1e-5, running, &CAPS), &Error::Momentum { got }, &message);
+        is(
+            Plan::merge_moments(Gathered { sets: 1, channels: 2 }, 1e-5, running, &CAPS),
+            &Error::Momentum { got },
+            &message,
+        );
     }
     let running = Some(RunningStatistics { momentum: f32::NAN, ..Default::default() });
     let options = TrainingOptions { running, ..Default::default() };
@@ -141,10 +160,22 @@ fn sets() {
     for got in [0, MAX_SETS + 1, u32::MAX] {
         let message = format!("sets: is {got}, needs to be between 1 and 65536");
         let error = || Error::Sets { got, max: MAX_SETS };
-        is(Plan::merge_moments(2, got, 1e-5, None, &CAPS), &error(), &message);
-        is(Plan::merge_gradient_sums(2, got, Gradients::default(), &CAPS), &error(), &message);
+        is(Plan::merge_moments(Gathered { sets: got, channels: 2 }, 1e-5, None, &CAPS), &error(), &message);
+        is(
+            Plan::merge_gradient_sums(Gathered { sets: got, channels: 2 }, Gradients::default(), &CAPS),
+            &error(),
+            &message,
+        );
     }
-    assert!(Plan::merge_moments(2, MAX_SETS, 1e-5, None, &CAPS).is_ok());
+    // Loops of more than 8192 iterations are not planned: 65 536 sets take 8 invocations.
+    let narrow = |max_invocations| Caps { max_invocations, ..CAPS };
+    let parts = Gathered { sets: MAX_SETS, channels: 2 };
+    let limit = "max_compute_invocations_per_workgroup";
+    let error = Error::Limit { argument: "sets", limit, got: 4, needs: 8 };
+    let message = "sets: needs max_compute_invocations_per_workgroup of at least 8, the device has 4";
+    is(Plan::merge_moments(parts, 1e-5, None, &narrow(4)), &error, message);
+    assert!(Plan::merge_moments(parts, 1e-5, None, &narrow(8)).is_ok());
+    assert!(Plan::merge_moments(Gathered { sets: MAX_SETS, channels: 2 }, 1e-5, None, &CAPS).is_ok());
 }
 
 /// Each limit that a plan depends on, at the last value that does and the first that does not.
@@ -162,7 +193,11 @@ fn limits() {
     let needs = 65_536 * 100_000 * 16;
     let error = Error::Limit { argument: "partial_moments", limit, got: 1 << 27, needs };
     let message = format!("partial_moments: needs {limit} of at least {needs}, the device has {}", 1 << 27);
-    is(Plan::merge_moments(100_000, MAX_SETS, 1e-5, None, &binding(1 << 27)), &error, &message);
+    is(
+        Plan::merge_moments(Gathered { sets: MAX_SETS, channels: 100_000 }, 1e-5, None, &binding(1 << 27)),
+        &error,
+        &message,
+    );
 
     let workgroups = |max_workgroups| Caps { max_workgroups, ..CAPS };
     let many = shape(&[2, 100, 2]);
@@ -202,7 +237,12 @@ fn extreme_caps_and_shapes() {
                                 Plan::training(&shape, &TrainingOptions::default(), &caps),
                                 Plan::backward(&shape, &BackwardOptions::default(), &caps),
                                 Plan::inference(&shape, &InferenceOptions::default(), &caps),
-                                Plan::merge_moments(u32::MAX, MAX_SETS, 1e-5, None, &caps),
+                                Plan::merge_moments(
+                                    Gathered { sets: MAX_SETS, channels: u32::MAX },
+                                    1e-5,
+                                    None,
+                                    &caps,
+                                ),
                             ];
                             for plan in plans.into_iter().flatten() {
                                 let within = |launch: &wgpu_batchnorm::Launch| {

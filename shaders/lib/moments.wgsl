@@ -10,12 +10,16 @@ struct Moments {
 }
 
 // Chan, Golub & LeVeque 1979.
-fn merge_moments(a: Moments, b: Moments) -> Moments {
+fn merge_moments(left: Moments, right: Moments) -> Moments {
+    // The pivot is that of the larger part: beside one that lies far off, the difference would lose the mean.
+    var a = left;
+    var b = right;
+    if (right.count > left.count) {
+        a = right;
+        b = left;
+    }
     if (b.count == 0u) {
         return a;
-    }
-    if (a.count == 0u) {
-        return b;
     }
     let count = a.count + b.count;
     // An infinite mean stays what it is, with NaN or its opposite it is NaN: no difference of infinities.

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::kernel::{Kernel, Params, Parts, Presence, Sharing, Tuning};
 use crate::options::{Gradients, RunningStatistics, RunningVariance};
 use crate::role::Role;
+use crate::statistics::Gathered;
 
 /// One merging launch over all channels.
 pub(super) fn launch(
@@ -61,13 +62,12 @@ pub(super) fn grad_launch(
 
 /// The stage that turns the moments of several parts of a batch into saved statistics.
 pub(super) fn moments(
-    channels: u32,
-    sets: u32,
+    gathered: Gathered,
     eps: f32,
     running: Option<RunningStatistics>,
     caps: &Caps,
 ) -> Result<Plan, Error> {
-    let elements = check_sets(channels, sets)?;
+    let (elements, Gathered { sets, channels }) = (check(gathered)?, gathered);
     let mut arguments = vec![
         per_channel(Role::PartialMoments, Access::Read, elements),
         per_channel(Role::Saved, Access::Write, channels.into()),
@@ -83,13 +83,8 @@ pub(super) fn moments(
 }
 
 /// The stage that adds up the gradient sums of several parts of a batch.
-pub(super) fn gradient_sums(
-    channels: u32,
-    sets: u32,
-    gradients: Gradients,
-    caps: &Caps,
-) -> Result<Plan, Error> {
-    let elements = check_sets(channels, sets)?;
+pub(super) fn gradient_sums(gathered: Gathered, gradients: Gradients, caps: &Caps) -> Result<Plan, Error> {
+    let (elements, Gathered { sets, channels }) = (check(gathered)?, gathered);
     let mut arguments = vec![
         per_channel(Role::PartialSums, Access::Read, elements),
         per_channel(Role::Saved, Access::Read, channels.into()),
@@ -107,12 +102,13 @@ pub(super) fn gradient_sums(
     Plan { operation, subject, strategy: None, launches, arguments, passes: 0 }.checked(caps)
 }
 
-fn check_sets(channels: u32, sets: u32) -> Result<u64, Error> {
+fn check(gathered: Gathered) -> Result<u64, Error> {
+    let Gathered { sets, channels } = gathered;
     if channels == 0 {
         return Err(Error::NoChannels);
     }
     if sets == 0 || sets > MAX_SETS {
         return Err(Error::Sets { got: sets, max: MAX_SETS });
     }
-    Ok(u64::from(channels) * u64::from(sets))
+    Ok(gathered.records())
 }

@@ -7,6 +7,7 @@ use crate::options::{
     Affine, BackwardOptions, Gradients, InferenceOptions, RunningStatistics, TrainingOptions,
     check_inference_eps, check_training_eps,
 };
+use crate::statistics::Gathered;
 use crate::tensor::Shape;
 
 impl Plan {
@@ -138,29 +139,28 @@ impl Plan {
         split::batch_moments(shape, caps)
     }
 
-    /// [`MergeMoments`](crate::MergeMoments) of `sets` parts of `channels` channels each.
+    /// [`MergeMoments`](crate::MergeMoments).
     ///
     /// # Errors
     /// [`Error::NoChannels`], [`Error::Sets`], [`Error::Eps`], [`Error::Momentum`] and [`Error::Limit`].
     ///
     /// ```
-    /// use wgpu_batchnorm::{Caps, Plan, Role};
+    /// use wgpu_batchnorm::{Caps, Gathered, Plan, Role};
     ///
-    /// let plan = Plan::merge_moments(64, 4, 1e-5, None, &Caps::WEBGPU)?;
+    /// let plan = Plan::merge_moments(Gathered { sets: 4, channels: 64 }, 1e-5, None, &Caps::WEBGPU)?;
     /// let parts = plan.arguments().iter().find(|argument| argument.role == Role::PartialMoments);
     /// assert_eq!(parts.map(|parts| parts.elements), Some(4 * 64));
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn merge_moments(
-        channels: u32,
-        sets: u32,
+        gathered: Gathered,
         eps: f32,
         running: Option<RunningStatistics>,
         caps: &Caps,
     ) -> Result<Self, Error> {
         check_training_eps(eps)?;
         running.map_or(Ok(()), |running| running.check())?;
-        merge::moments(channels, sets, eps, running, caps)
+        merge::moments(gathered, eps, running, caps)
     }
 
     /// [`Normalize`](crate::Normalize).
@@ -195,25 +195,21 @@ impl Plan {
         split::batch_gradient_sums(shape, caps)
     }
 
-    /// [`MergeGradientSums`](crate::MergeGradientSums) of `sets` parts of `channels` channels each.
+    /// [`MergeGradientSums`](crate::MergeGradientSums).
     ///
     /// # Errors
     /// [`Error::NoChannels`], [`Error::Sets`] and [`Error::Limit`].
     ///
     /// ```
-    /// use wgpu_batchnorm::{Caps, Gradients, Plan};
+    /// use wgpu_batchnorm::{Caps, Gathered, Gradients, Plan};
     ///
-    /// let plan = Plan::merge_gradient_sums(64, 4, Gradients::default(), &Caps::WEBGPU)?;
+    /// let parts = Gathered { sets: 4, channels: 64 };
+    /// let plan = Plan::merge_gradient_sums(parts, Gradients::default(), &Caps::WEBGPU)?;
     /// assert_eq!(plan.passes(), 0); // it does not see the tensor
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
-    pub fn merge_gradient_sums(
-        channels: u32,
-        sets: u32,
-        gradients: Gradients,
-        caps: &Caps,
-    ) -> Result<Self, Error> {
-        merge::gradient_sums(channels, sets, gradients, caps)
+    pub fn merge_gradient_sums(gathered: Gathered, gradients: Gradients, caps: &Caps) -> Result<Self, Error> {
+        merge::gradient_sums(gathered, gradients, caps)
     }
 
     /// [`InputGradient`](crate::InputGradient).

@@ -5,13 +5,13 @@ use crate::caps::Caps;
 use crate::error::Error;
 use crate::tensor::Shape;
 
-/// Most sets that one merge takes: 1024 for each of 64 invocations, far below the 65 535 iterations after which
-/// llvmpipe ends an invocation's loops.
+/// Most sets that one merge takes: 1024 for each of 64 invocations.
 ///
 /// ```
-/// use wgpu_batchnorm::{Caps, Error, MAX_SETS, Plan};
+/// use wgpu_batchnorm::{Caps, Error, Gathered, MAX_SETS, Plan};
 ///
-/// let error = Plan::merge_moments(64, MAX_SETS + 1, 1e-5, None, &Caps::WEBGPU).unwrap_err();
+/// let parts = Gathered { sets: MAX_SETS + 1, channels: 64 };
+/// let error = Plan::merge_moments(parts, 1e-5, None, &Caps::WEBGPU).unwrap_err();
 /// assert_eq!(error, Error::Sets { got: MAX_SETS + 1, max: MAX_SETS });
 /// ```
 pub const MAX_SETS: u32 = 1 << 16;
@@ -24,6 +24,9 @@ const FEWEST_VALUES: u32 = 8;
 
 /// Values per invocation at most. Two passes of it stay far below llvmpipe's 65 535 iterations and any watchdog.
 const MOST_VALUES: u32 = 4096;
+
+/// Sets per invocation of a merge at most, for the same reason. More takes a device with wider workgroups.
+const MOST_SETS: u32 = 8192;
 
 /// With less to do than this, a workgroup of 64 beats one of 256: 0.58 to 0.66 of its time on lavapipe for planes of
 /// 7x7 and 14x14.
@@ -83,6 +86,11 @@ pub(super) fn reduction(shape: &Shape, caps: &Caps) -> Result<Reduction, Error> 
 /// The workgroup of a merge, and the channels in it: as many invocations for each channel as there are sets.
 pub(super) fn merge(sets: u32, caps: &Caps) -> Result<(u32, u32), Error> {
     let workgroup = widest_workgroup(caps)?.min(64);
+    let needs = sets.div_ceil(MOST_SETS);
+    if workgroup < needs {
+        let (limit, got) = ("max_compute_invocations_per_workgroup", caps.max_invocations.into());
+        return Err(Error::Limit { argument: "sets", limit, got, needs: needs.into() });
+    }
     Ok((workgroup, workgroup / sets.max(1).next_power_of_two().min(workgroup)))
 }
 

@@ -7,6 +7,7 @@ use crate::options::{Affine, Gradients};
 use crate::pipeline::Context;
 use crate::plan::Plan;
 use crate::role::Role;
+use crate::statistics::Gathered;
 use crate::tensor::Shape;
 
 /// The sums over one part of a batch that the gradients are made of: of dy and of dy * (x - mean), by the statistics
@@ -68,22 +69,22 @@ impl BatchGradientSums {
     /// [`Error::Limit`].
     pub fn new(context: &Context, shape: &Shape) -> Result<Self, Error> {
         let plan = Plan::batch_gradient_sums(shape, context.caps())?;
-        Ok(Self { prepared: Prepared::new(context, "batch_gradient_sums", plan)? })
+        Self::from_plan(context, plan)
     }
 }
 
-operation!(BatchGradientSums, BatchGradientSumsBuffers, workspace);
+operation!(BatchGradientSums, BatchGradientSumsBuffers, "batch_gradient_sums", workspace);
 
 /// Adds up the gradient sums of several parts of a batch in their order, and makes the gradients of gamma and beta of
 /// the whole batch from them, as far as asked for.
 ///
 /// ```no_run
-/// use wgpu_batchnorm::{Context, Gradients, MergeGradientSums, MergeGradientSumsBuffers};
+/// use wgpu_batchnorm::{Context, Gathered, Gradients, MergeGradientSums, MergeGradientSumsBuffers};
 ///
 /// # fn f(device: &wgpu::Device, encoder: &mut wgpu::CommandEncoder, gathered: &wgpu::Buffer, saved: &wgpu::Buffer,
 /// #      sums: &wgpu::Buffer, dgamma: &wgpu::Buffer, dbeta: &wgpu::Buffer) -> Result<(), wgpu_batchnorm::Error> {
-/// let (channels, sets) = (64, 4);
-/// let stage = MergeGradientSums::new(&Context::new(device), channels, sets, Gradients::default())?;
+/// let parts = Gathered { sets: 4, channels: 64 };
+/// let stage = MergeGradientSums::new(&Context::new(device), parts, Gradients::default())?;
 /// stage.encode(encoder, &MergeGradientSumsBuffers {
 ///     partial_sums: gathered.as_entire_buffer_binding(),
 ///     saved: saved.as_entire_buffer_binding(),
@@ -127,18 +128,18 @@ impl<'a> MergeGradientSumsBuffers<'a> {
 }
 
 impl MergeGradientSums {
-    /// Plans and compiles the merge of `sets` parts of `channels` channels each. The sums are always written;
+    /// Plans and compiles the merge of all parts. The sums are always written;
     /// `gradients.dx` says nothing here.
     ///
     /// # Errors
     /// [`Error::NoChannels`], [`Error::Sets`] and [`Error::Limit`].
-    pub fn new(context: &Context, channels: u32, sets: u32, gradients: Gradients) -> Result<Self, Error> {
-        let plan = Plan::merge_gradient_sums(channels, sets, gradients, context.caps())?;
-        Ok(Self { prepared: Prepared::new(context, "merge_gradient_sums", plan)? })
+    pub fn new(context: &Context, gathered: Gathered, gradients: Gradients) -> Result<Self, Error> {
+        let plan = Plan::merge_gradient_sums(gathered, gradients, context.caps())?;
+        Self::from_plan(context, plan)
     }
 }
 
-operation!(MergeGradientSums, MergeGradientSumsBuffers);
+operation!(MergeGradientSums, MergeGradientSumsBuffers, "merge_gradient_sums");
 
 /// The gradient by x of one part of a batch, by the statistics and sums of the whole:
 /// `dx = gamma * invstd * (dy - mean(dy) - (x - mean) * invstd^2 * mean(dy * (x - mean)))`, the means being the sums
@@ -204,8 +205,8 @@ impl InputGradient {
     /// [`Error::Limit`].
     pub fn new(context: &Context, shape: &Shape, affine: Affine) -> Result<Self, Error> {
         let plan = Plan::input_gradient(shape, affine, context.caps())?;
-        Ok(Self { prepared: Prepared::new(context, "input_gradient", plan)? })
+        Self::from_plan(context, plan)
     }
 }
 
-operation!(InputGradient, InputGradientBuffers);
+operation!(InputGradient, InputGradientBuffers, "input_gradient");

@@ -7,6 +7,7 @@ use crate::options::{Affine, RunningStatistics};
 use crate::pipeline::Context;
 use crate::plan::Plan;
 use crate::role::Role;
+use crate::statistics::Gathered;
 use crate::tensor::Shape;
 
 /// Count, mean and M2 of each channel of one part of a batch (algorithm 1, lines 1 and 2).
@@ -61,11 +62,11 @@ impl BatchMoments {
     /// [`Error::Limit`].
     pub fn new(context: &Context, shape: &Shape) -> Result<Self, Error> {
         let plan = Plan::batch_moments(shape, context.caps())?;
-        Ok(Self { prepared: Prepared::new(context, "batch_moments", plan)? })
+        Self::from_plan(context, plan)
     }
 }
 
-operation!(BatchMoments, BatchMomentsBuffers, workspace);
+operation!(BatchMoments, BatchMomentsBuffers, "batch_moments", workspace);
 
 /// Merges the moments of several parts of a batch in their order, by the formula of Chan, Golub and LeVeque (1979),
 /// saves the statistics of the whole, and updates the running ones, if any are kept.
@@ -74,12 +75,12 @@ operation!(BatchMoments, BatchMomentsBuffers, workspace);
 /// running statistics stay as they are.
 ///
 /// ```no_run
-/// use wgpu_batchnorm::{Context, MergeMoments, MergeMomentsBuffers};
+/// use wgpu_batchnorm::{Context, Gathered, MergeMoments, MergeMomentsBuffers};
 ///
 /// # fn f(device: &wgpu::Device, encoder: &mut wgpu::CommandEncoder, gathered: &wgpu::Buffer,
 /// #      saved: &wgpu::Buffer) -> Result<(), wgpu_batchnorm::Error> {
-/// let (channels, sets, eps) = (64, 4, 1e-5);
-/// let stage = MergeMoments::new(&Context::new(device), channels, sets, eps, None)?;
+/// let parts = Gathered { sets: 4, channels: 64 };
+/// let stage = MergeMoments::new(&Context::new(device), parts, 1e-5, None)?;
 /// stage.encode(encoder, &MergeMomentsBuffers {
 ///     partial_moments: gathered.as_entire_buffer_binding(),
 ///     saved: saved.as_entire_buffer_binding(),
@@ -119,23 +120,22 @@ impl<'a> MergeMomentsBuffers<'a> {
 }
 
 impl MergeMoments {
-    /// Plans and compiles the merge of `sets` parts of `channels` channels each.
+    /// Plans and compiles the merge of all parts.
     ///
     /// # Errors
     /// [`Error::NoChannels`], [`Error::Sets`], [`Error::Eps`], [`Error::Momentum`] and [`Error::Limit`].
     pub fn new(
         context: &Context,
-        channels: u32,
-        sets: u32,
+        gathered: Gathered,
         eps: f32,
         running: Option<RunningStatistics>,
     ) -> Result<Self, Error> {
-        let plan = Plan::merge_moments(channels, sets, eps, running, context.caps())?;
-        Ok(Self { prepared: Prepared::new(context, "merge_moments", plan)? })
+        let plan = Plan::merge_moments(gathered, eps, running, context.caps())?;
+        Self::from_plan(context, plan)
     }
 }
 
-operation!(MergeMoments, MergeMomentsBuffers);
+operation!(MergeMoments, MergeMomentsBuffers, "merge_moments");
 
 /// Normalizes by given statistics (algorithm 1, lines 3 and 4): `y = (x - mean) * invstd * gamma + beta`.
 ///
@@ -195,8 +195,8 @@ impl Normalize {
     /// [`Error::Limit`].
     pub fn new(context: &Context, shape: &Shape, affine: Affine) -> Result<Self, Error> {
         let plan = Plan::normalize(shape, affine, context.caps())?;
-        Ok(Self { prepared: Prepared::new(context, "normalize", plan)? })
+        Self::from_plan(context, plan)
     }
 }
 
-operation!(Normalize, NormalizeBuffers);
+operation!(Normalize, NormalizeBuffers, "normalize");

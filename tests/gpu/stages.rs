@@ -20,6 +20,7 @@ pub const TESTS: &[Test] = &[
     ("gradient_sums_of_a_part", gradient_sums_of_a_part),
     ("too_few_values", too_few_values),
     ("merge_of_chosen_moments", merge_of_chosen_moments),
+    ("merge_of_unlike_parts", merge_of_unlike_parts),
     ("merge_of_chosen_sums", merge_of_chosen_sums),
 ];
 
@@ -199,6 +200,28 @@ fn merge_of_chosen_moments(gpu: &Gpu) {
     let far = |difference| Moments { count: 1, pivot: 16_777_216.0, difference, m2: 0.0 };
     let (saved, _) = stages::merge_moments(gpu, &[far(0.0), far(0.5)], &before, 1e-5, None, Layout::Shared);
     assert_eq!((saved[0].mean(), saved[0].variance), (16_777_216.25, 0.0625));
+}
+
+/// One value at 1e8 beside ten parts of a million values about 0.5, in every position: the pivot is that of a large
+/// part, so that the mean keeps its digits whatever the order.
+fn merge_of_unlike_parts(gpu: &Gpu) {
+    let before = Case::random(Shape::new(&[2, 1], 1, Dtype::F32).expect("a shape"), 64, 0.0).running;
+    let far = Moments { count: 1, pivot: 1e8, difference: 0.0, m2: 0.0 };
+    let near = Moments { count: 1_000_000, pivot: 0.5, difference: 0.0, m2: 1e6 };
+    let (count, delta) = (1e7 + 1.0, 1e8 - 0.5);
+    let mean = 0.5 + delta / count;
+    let variance = (1e7 + delta * delta * 1e7 / count) / count;
+    for place in 0..=10 {
+        let mut sets = vec![near; 10];
+        sets.insert(place, far);
+        let (saved, _) = stages::merge_moments(gpu, &sets, &before, 1e-5, None, Layout::Separate);
+        let place = format!("the far value in place {place}");
+        hold(&place, check::within("mean", &[saved[0].mean()], &[mean], |_| 2e-6 * variance.sqrt()));
+        hold(
+            &place,
+            check::within("variance", &[saved[0].variance.into()], &[variance], |_| 4e-6 * variance),
+        );
+    }
 }
 
 /// Sums of small integers are exact in f32: any set that is left out or counted twice shows. Each set of gradients

@@ -2,10 +2,10 @@
 
 use wgpu_batchnorm::reference::Statistics;
 use wgpu_batchnorm::{
-    Affine, BatchGradientSums, BatchGradientSumsBuffers, BatchMoments, BatchMomentsBuffers, GradientSums,
-    Gradients, InputGradient, InputGradientBuffers, MergeGradientSums, MergeGradientSumsBuffers,
-    MergeMoments, MergeMomentsBuffers, Moments, Normalize, NormalizeBuffers, RunningStatistics,
-    SavedStatistics,
+    Affine, BatchGradientSums, BatchGradientSumsBuffers, BatchMoments, BatchMomentsBuffers, Gathered,
+    GradientSums, Gradients, InputGradient, InputGradientBuffers, MergeGradientSums,
+    MergeGradientSumsBuffers, MergeMoments, MergeMomentsBuffers, Moments, Normalize, NormalizeBuffers,
+    RunningStatistics, SavedStatistics,
 };
 
 use super::arena::{Arena, Layout};
@@ -39,7 +39,8 @@ pub fn merge_moments(
 ) -> (Vec<SavedStatistics>, Statistics) {
     let channels = before.mean.len();
     let sets = (partial.len() / channels) as u32;
-    let stage = MergeMoments::new(&gpu.context, channels as u32, sets, eps, running).expect("merge_moments");
+    let stage = MergeMoments::new(&gpu.context, Gathered { sets, channels: channels as u32 }, eps, running)
+        .expect("merge_moments");
     let mut arena = Arena::new(gpu, layout);
     let partial = arena.input(bytemuck::cast_slice(partial));
     let saved = arena.output(channels as u64 * SavedStatistics::SIZE);
@@ -120,7 +121,8 @@ pub fn merge_gradient_sums(
 ) -> (Vec<GradientSums>, Vec<f64>, Vec<f64>) {
     let channels = saved.len();
     let sets = (partial.len() / channels) as u32;
-    let stage = MergeGradientSums::new(&gpu.context, channels as u32, sets, gradients).expect("merge");
+    let stage = MergeGradientSums::new(&gpu.context, Gathered { sets, channels: channels as u32 }, gradients)
+        .expect("merge");
     let mut arena = Arena::new(gpu, layout);
     let partial = arena.input(bytemuck::cast_slice(partial));
     let saved = arena.input(bytemuck::cast_slice(saved));
