@@ -92,23 +92,6 @@ impl Backward {
     pub fn new(context: &Context, shape: &Shape, options: BackwardOptions) -> Result<Self, Error> {
         Self::from_plan(context, Plan::backward(shape, &options, context.caps())?)
     }
-
-    /// Compiles a plan as it is.
-    ///
-    /// # Errors
-    /// [`Error::Plan`] for a plan of another operation, [`Error::Limit`] and [`Error::Misaligned`] for one that the
-    /// device cannot carry out.
-    ///
-    /// ```no_run
-    /// use wgpu_batchnorm::{Backward, BackwardOptions, Context, Error, Plan, Shape, Strategy};
-    ///
-    /// fn layer(context: &Context, shape: &Shape) -> Result<Backward, Error> {
-    ///     Backward::from_plan(context, Plan::backward_by(Strategy::Split, shape, &BackwardOptions::default(), context.caps())?)
-    /// }
-    /// ```
-    pub fn from_plan(context: &Context, plan: Plan) -> Result<Self, Error> {
-        Ok(Self { prepared: Prepared::new(context, "backward", plan)? })
-    }
 }
 
-operation!(Backward, BackwardBuffers, workspace);
+operation!(Backward, BackwardBuffers, "backward", workspace);

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use wgpu::util::DeviceExt;
-
 use crate::error::Error;
 use crate::kernel::Sharing;
 use crate::pipeline::{Context, Pipeline};
@@ -14,14 +12,12 @@ use crate::role::Role;
 pub(crate) type Given<'a, 'b> = &'b [(Role, Option<wgpu::BufferBinding<'a>>)];
 
 /// A plan with its pipelines and parameters: ready to be recorded any number of times.
-#[derive(Debug)]
 pub(crate) struct Prepared {
     context: Context,
     plan: Plan,
     launches: Vec<PreparedLaunch>,
 }
 
-#[derive(Debug)]
 struct PreparedLaunch {
     params: wgpu::Buffer,
     separate: Arc<Pipeline>,
@@ -78,6 +74,11 @@ impl Prepared {
         for (prepared, launch) in self.launches.iter_mut().zip(self.plan.launches()) {
             prepared.params = upload(self.context.device(), launch);
         }
+    }
+
+    /// Checks what recording would check, and compiles what it would compile.
+    pub(crate) fn prepare(&self, given: Given<'_, '_>) -> Result<(), Error> {
+        self.check(given).map(drop)
     }
 
     /// Records into a compute pass of its own.
@@ -237,11 +238,27 @@ fn check_binding<'a>(
     Ok(Checked { role, access, buffer, offset, bytes: needs })
 }
 
+/// The plan: what is compiled says no more.
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.plan)
+    }
+}
+
 /// The parameters of a launch. Written while the buffer is created, so that no queue is needed.
 fn upload(device: &wgpu::Device, launch: &Launch) -> wgpu::Buffer {
-    device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+    let contents = bytemuck::bytes_of(&launch.params);
+    let params = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("params"),
-        contents: bytemuck::bytes_of(&launch.params),
+        size: contents.len() as u64,
         usage: wgpu::BufferUsages::UNIFORM,
-    })
+        mapped_at_creation: true,
+    });
+    // On a lost device, or one without memory, there is nothing to write to. wgpu has told the application.
+    if let Ok(mut mapped) = params.get_mapped_range_mut(..) {
+        mapped.copy_from_slice(contents);
+        drop(mapped);
+        params.unmap();
+    }
+    params
 }

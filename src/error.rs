@@ -132,14 +132,25 @@ pub enum Error {
         /// Size of the buffer.
         size: u64,
     },
-    /// The offset of a binding is not a multiple of the device's alignment.
-    #[error("{argument}: offset is {got}, needs to be a multiple of {needs} on this device")]
+    /// The offset of a binding is not a multiple of the device's `min_storage_buffer_offset_alignment`, or of 4 where
+    /// it is only copied from.
+    #[error("{argument}: offset is {got}, needs to be a multiple of {needs}")]
     Misaligned {
         /// Name of the buffer.
         argument: &'static str,
         /// Offset given, in bytes.
         got: u64,
-        /// The device's `min_storage_buffer_offset_alignment`.
+        /// What it needs to be a multiple of, in bytes.
+        needs: u64,
+    },
+    /// The size of a binding to be read back is not a whole number of words or of elements.
+    #[error("{argument}: size is {got} bytes, needs to be a multiple of {needs}")]
+    Indivisible {
+        /// Name of the buffer.
+        argument: &'static str,
+        /// Size given, in bytes.
+        got: u64,
+        /// What it needs to be a multiple of, in bytes.
         needs: u64,
     },
     /// The buffer was created without a usage that it needs.

@@ -77,23 +77,6 @@ impl Inference {
     pub fn new(context: &Context, shape: &Shape, options: InferenceOptions) -> Result<Self, Error> {
         Self::from_plan(context, Plan::inference(shape, &options, context.caps())?)
     }
-
-    /// Compiles a plan as it is.
-    ///
-    /// # Errors
-    /// [`Error::Plan`] for a plan of another operation, [`Error::Limit`] and [`Error::Misaligned`] for one that the
-    /// device cannot carry out.
-    ///
-    /// ```no_run
-    /// use wgpu_batchnorm::{Context, Error, Inference, InferenceOptions, Plan, Shape};
-    ///
-    /// fn layer(context: &Context, shape: &Shape) -> Result<Inference, Error> {
-    ///     Inference::from_plan(context, Plan::inference(shape, &InferenceOptions::default(), context.caps())?)
-    /// }
-    /// ```
-    pub fn from_plan(context: &Context, plan: Plan) -> Result<Self, Error> {
-        Ok(Self { prepared: Prepared::new(context, "inference", plan)? })
-    }
 }
 
-operation!(Inference, InferenceBuffers);
+operation!(Inference, InferenceBuffers, "inference");

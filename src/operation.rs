@@ -2,11 +2,38 @@
 
 /// Implements them for a struct with a field `prepared` and its struct of buffers, which has a method `given`.
 macro_rules! operation {
-    ($operation:ident, $buffers:ident) => {
+    ($operation:ident, $buffers:ident, $name:literal) => {
         impl $operation {
+            /// Compiles a plan as it is.
+            ///
+            /// # Errors
+            /// [`Error::Plan`](crate::Error::Plan) for a plan of another operation, [`Error::Limit`](crate::Error::Limit)
+            /// and [`Error::Misaligned`](crate::Error::Misaligned) for one that the device cannot carry out.
+            ///
+            /// ```no_run
+            #[doc = concat!("use wgpu_batchnorm::{Context, Error, Plan, ", stringify!($operation), "};")]
+            ///
+            #[doc = concat!("fn compile(context: &Context, plan: Plan) -> Result<", stringify!($operation), ", Error> {")]
+            #[doc = concat!("    ", stringify!($operation), "::from_plan(context, plan)")]
+            /// }
+            /// ```
+            pub fn from_plan(context: &$crate::Context, plan: $crate::Plan) -> Result<Self, $crate::Error> {
+                Ok(Self { prepared: $crate::encode::Prepared::new(context, $name, plan)? })
+            }
+
             /// How it is carried out: kernels, grids, buffers, in one line when printed.
             pub fn plan(&self) -> &$crate::Plan {
                 self.prepared.plan()
+            }
+
+            /// Does all of `encode` but the recording: checks the buffers, and compiles the variant of the kernels that
+            /// they need, where it is not compiled yet. Tensors that share a buffer need another variant than the one
+            /// that is compiled when the operation is created; the first `encode` of such tensors would compile it.
+            ///
+            /// # Errors
+            /// As `encode`.
+            pub fn prepare(&self, buffers: &$buffers<'_>) -> Result<(), $crate::Error> {
+                self.prepared.prepare(&buffers.given())
             }
 
             /// Records it into the caller's encoder, in a compute pass of its own. Nothing is submitted.
@@ -50,8 +77,8 @@ macro_rules! operation {
             }
         }
     };
-    ($operation:ident, $buffers:ident, workspace) => {
-        operation!($operation, $buffers);
+    ($operation:ident, $buffers:ident, $name:literal, workspace) => {
+        operation!($operation, $buffers, $name);
 
         impl $operation {
             /// Bytes of scratch memory that it needs: `workspace` in its buffers. Its content need not be kept or

@@ -96,7 +96,7 @@ impl RunningStatistics {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainingOptions {
-    /// Added to the variance inside the root. Above 0; default 1e-5.
+    /// Added to the variance inside the root. At least `f32::MIN_POSITIVE`, 1.18e-38; default 1e-5.
     pub eps: f32,
     /// Which of gamma and beta there are.
     pub affine: Affine,
@@ -172,12 +172,13 @@ pub struct BackwardOptions {
     pub gradients: Gradients,
 }
 
-/// `eps` under a root that is taken of a batch's own variance, which may be 0.
+/// `eps` under a root that is taken of a batch's own variance, which may be 0. WGSL lets a device take a subnormal
+/// number for 0, and the root of 0 would make a constant channel NaN.
 pub(crate) fn check_training_eps(eps: f32) -> Result<(), Error> {
-    if eps.is_finite() && eps > 0.0 {
+    if eps.is_finite() && eps >= f32::MIN_POSITIVE {
         Ok(())
     } else {
-        Err(Error::Eps { got: eps, needs: "finite and above 0 in training" })
+        Err(Error::Eps { got: eps, needs: "finite and at least 1.18e-38 in training" })
     }
 }
 

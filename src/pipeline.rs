@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::caps::Caps;
 use crate::error::Error;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Params};
 use crate::shader::Binding;
 
 /// A device and the pipelines compiled for it. Cheap to clone; clones share their pipelines.
 ///
 /// Pipelines are compiled when an operation that needs them is created, once for each variant. No error handlers are
-/// installed, and nothing is submitted or polled.
+/// installed, and nothing is submitted or polled. Tensors that share a buffer need another variant: `prepare` of the
+/// operation compiles it ahead of the first recording.
 ///
 /// ```no_run
 /// # fn f(device: &wgpu::Device) {
@@ -66,13 +67,25 @@ impl Context {
 
     fn check(&self, kernel: Kernel, bindings: &[Binding]) -> Result<(), Error> {
         let storage = bindings.iter().filter(|binding| binding.storage()).count() as u64;
+        let numbers = bindings.iter().map(|binding| u64::from(binding.role.binding()) + 1).max().unwrap_or(0);
         let (caps, workgroup) = (self.caps(), u64::from(kernel.tuning.workgroup));
+        let limits = self.device().limits();
         // Every kernel that reduces keeps one record of 16 bytes at most for each invocation.
         let scratch = workgroup * 16;
         for (limit, got, needs) in [
             ("max_storage_buffers_per_shader_stage", caps.max_storage_buffers.into(), storage),
             ("max_compute_invocations_per_workgroup", caps.max_invocations.into(), workgroup),
             ("max_compute_workgroup_storage_size", caps.max_workgroup_storage.into(), scratch),
+            ("max_compute_workgroup_size_y", limits.max_compute_workgroup_size_y.into(), 1),
+            ("max_compute_workgroup_size_z", limits.max_compute_workgroup_size_z.into(), 1),
+            ("max_bind_groups", limits.max_bind_groups.into(), 1),
+            ("max_bindings_per_bind_group", limits.max_bindings_per_bind_group.into(), numbers),
+            ("max_uniform_buffers_per_shader_stage", limits.max_uniform_buffers_per_shader_stage.into(), 1),
+            (
+                "max_uniform_buffer_binding_size",
+                limits.max_uniform_buffer_binding_size,
+                size_of::<Params>() as u64,
+            ),
         ] {
             if needs > got {
                 return Err(Error::Limit { argument: kernel.name, limit, got, needs });

@@ -9,7 +9,8 @@ use crate::error::Error;
 /// The buffer needs usage `COPY_SRC`; offset and size are multiples of 4 bytes, and the size a multiple of `T`'s.
 ///
 /// # Errors
-/// [`Error::Usage`], [`Error::OutOfBounds`], [`Error::Misaligned`], and [`Error::Readback`] if the device fails.
+/// [`Error::Usage`], [`Error::OutOfBounds`], [`Error::Misaligned`], [`Error::Indivisible`], and [`Error::Readback`] if
+/// the device fails. A `T` without size does not compile.
 ///
 /// ```no_run
 /// # async fn f(device: &wgpu::Device, queue: &wgpu::Queue, y: &wgpu::Buffer) -> Result<(), wgpu_batchnorm::Error> {
@@ -22,6 +23,7 @@ pub async fn read_back<T: bytemuck::Pod>(
     queue: &wgpu::Queue,
     binding: wgpu::BufferBinding<'_>,
 ) -> Result<Vec<T>, Error> {
+    const { assert!(size_of::<T>() > 0, "elements of no size cannot be counted") };
     let wgpu::BufferBinding { buffer, offset, size } = binding;
     let argument = "binding";
     if !buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) {
@@ -33,9 +35,12 @@ pub async fn read_back<T: bytemuck::Pod>(
     if end > buffer.size() {
         return Err(Error::OutOfBounds { argument, end, size: buffer.size() });
     }
-    for (got, needs) in [(offset, 4), (size, 4), (size, size_of::<T>().max(1) as u64)] {
-        if got % needs != 0 {
-            return Err(Error::Misaligned { argument, got, needs });
+    if offset % 4 != 0 {
+        return Err(Error::Misaligned { argument, got: offset, needs: 4 });
+    }
+    for needs in [4, size_of::<T>() as u64] {
+        if size % needs != 0 {
+            return Err(Error::Indivisible { argument, got: size, needs });
         }
     }
     if size == 0 {

@@ -92,23 +92,6 @@ impl Training {
         Self::from_plan(context, Plan::training(shape, &options, context.caps())?)
     }
 
-    /// Compiles a plan as it is.
-    ///
-    /// # Errors
-    /// [`Error::Plan`] for a plan of another operation, [`Error::Limit`] and [`Error::Misaligned`] for one that the
-    /// device cannot carry out.
-    ///
-    /// ```no_run
-    /// use wgpu_batchnorm::{Context, Error, Plan, Shape, Strategy, Training, TrainingOptions};
-    ///
-    /// fn layer(context: &Context, shape: &Shape) -> Result<Training, Error> {
-    ///     Training::from_plan(context, Plan::training_by(Strategy::Split, shape, &TrainingOptions::default(), context.caps())?)
-    /// }
-    /// ```
-    pub fn from_plan(context: &Context, plan: Plan) -> Result<Self, Error> {
-        Ok(Self { prepared: Prepared::new(context, "training", plan)? })
-    }
-
     /// Takes another momentum from the next recording on; what is recorded keeps the one it had. Cheap: nothing is
     /// compiled.
     ///
@@ -136,4 +119,4 @@ impl Training {
     }
 }
 
-operation!(Training, TrainingBuffers, workspace);
+operation!(Training, TrainingBuffers, "training", workspace);

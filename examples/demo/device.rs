@@ -2,10 +2,10 @@
 
 use std::error::Error;
 
-use wgpu_batchnorm::wgpu::{self, util::DeviceExt};
 use wgpu_batchnorm::{
     Backward, BackwardBuffers, BackwardOptions, Context, Dtype, Inference, InferenceBuffers,
     InferenceOptions, Plan, SavedStatistics, Shape, Training, TrainingBuffers, TrainingOptions, read_back,
+    wgpu,
 };
 
 use crate::copy::Copy;
@@ -50,11 +50,15 @@ impl Device<'_> {
     fn input(&self, bytes: &[u8]) -> wgpu::Buffer {
         let mut contents = bytes.to_vec();
         contents.resize(bytes.len().next_multiple_of(Copy::GRANULE as usize), 0);
-        self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        // Not mapped at creation, which panics where memory is short.
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
-            contents: &contents,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-        })
+            size: contents.len() as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.queue.write_buffer(&buffer, 0, &contents);
+        buffer
     }
 
     fn output(&self, size: u64) -> wgpu::Buffer {

@@ -67,11 +67,11 @@ fn main() -> ExitCode {
         if option != "batch" {
             return Ok(false);
         }
-        let value: usize = parser.value()?.parse()?;
-        if value < 2 {
-            return Err("--batch: needs to be at least 2".into());
+        let text = parser.value()?.string()?;
+        match text.parse() {
+            Ok(images) if images >= 2 => batch = Some(images),
+            _ => return Err(format!("--batch: is {text:?}, needs to be a whole number of at least 2").into()),
         }
-        batch = Some(value);
         Ok(true)
     };
     let choice = match adapter::Choice::parse(own, |_| false) {

@@ -3,11 +3,10 @@
 use std::error::Error;
 
 use wgpu_batchnorm::reference::Statistics;
-use wgpu_batchnorm::wgpu::{self, util::DeviceExt};
 use wgpu_batchnorm::{
     Backward, BackwardBuffers, BackwardOptions, Context, Dtype, Inference, InferenceBuffers,
     InferenceOptions, RunningStatistics, SavedStatistics, Training, TrainingBuffers, TrainingOptions,
-    read_back,
+    read_back, wgpu,
 };
 
 use crate::bounds::Quantity;
@@ -45,11 +44,15 @@ impl Device {
         if needs > limit {
             return Err(format!("needs a buffer of {needs} bytes, the device allows {limit}").into());
         }
-        Ok(self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        // Not mapped at creation, which panics where memory is short.
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
-            contents: &contents,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-        }))
+            size: needs,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.queue.write_buffer(&buffer, 0, &contents);
+        Ok(buffer)
     }
 
     fn empty(&self, bytes: u64) -> Result<wgpu::Buffer, Box<dyn Error>> {

@@ -55,10 +55,12 @@ Without it, compares each result with the tensor of the same name (new_running_m
 statistics), F64 or F32, in NAME.expected.safetensors beside the case, else with the f64 reference, and prints the worst
 absolute error, that by the largest expected value, and how much of its bound the value nearest to it uses up:
   output       2e-6 (1 + max|weight| max|x_hat|)
-  grad_input   2e-6 max|weight invstd| (1 + 1.5 max|grad_output|)
+  grad_input   2e-6 max|weight invstd| (1 + 1.5 max|grad_output|); where an outlier makes it more, 2e-6 of
+               |weight invstd| max|x_hat| (mean|grad_output x_hat| + |mean grad_output| / 4)
   both         in F16 and half an F16 spacing; in F32 at least one F32 spacing, for a large bias
   output where all of a channel of x is equal: bias exactly
-  grad_weight, grad_bias     2e-5 of the largest; where their sums cancel, 5e-7 of the root of the sum of squares
+  grad_weight, grad_bias     2e-5 of the largest; where their sums cancel, 5e-7 of the root of the sum of squares, and
+                             for grad_weight 5e-7 of grad_bias: each term has the rounding of the mean in it
   batch_mean                 2e-6 sqrt(variance + eps), of the mean as the kernels keep it, in two floats
   batch_var                  4e-6 of it
   running_mean, running_var  3e-7 of the parts, and twice the above by momentum
@@ -76,7 +78,10 @@ fn main() -> ExitCode {
         if option != "out" {
             return Ok(false);
         }
-        folder = Some(PathBuf::from(parser.value()?));
+        let path = parser.value()?;
+        if folder.replace(PathBuf::from(path)).is_some() {
+            return Err("--out: is given twice, needs to be given once".into());
+        }
         Ok(true)
     };
     let choice = match adapter::Choice::parse(own, |file| {

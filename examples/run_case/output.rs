@@ -35,6 +35,9 @@ impl Folder {
     pub fn write(&self, file: &Path, case: &Case, results: &Results) -> Result<PathBuf, Box<dyn Error>> {
         let mut name = file.file_stem().unwrap_or_default().to_owned();
         name.push(".safetensors");
+        if name.as_encoded_bytes().ends_with(b".expected.safetensors") {
+            return Err("its results would be named like expected values, needs another name".into());
+        }
         let target = self.path.join(name);
         if target.canonicalize().is_ok_and(|target| self.cases.contains(&target)) {
             return Err(format!("its results would be written over the case {}", target.display()).into());

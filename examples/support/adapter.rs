@@ -138,11 +138,18 @@ impl Choice {
         adapters
     }
 
+    /// What was looked for, and what there is instead.
     fn nothing(&self) -> String {
         let backend = BACKENDS.iter().find(|(backend, _)| Some(*backend) == self.backend);
         let backend = backend.map_or(String::new(), |(_, name)| format!(" of backend {name}"));
         let name = self.name.as_ref().map_or(String::new(), |part| format!(" with {part:?} in its name"));
-        format!("no adapter{backend}{name} that can run compute shaders")
+        let mut message = format!("no adapter{backend}{name} that can run compute shaders");
+        let others = Self::default().matching();
+        for (index, adapter) in others.iter().enumerate() {
+            let lead = if index == 0 { "\nthere is " } else { "\n         " };
+            message += &format!("{lead}{}", describe(&adapter.get_info()));
+        }
+        message
     }
 }
 

@@ -53,6 +53,16 @@ pub struct Judgement {
     pub bound: f64,
 }
 
+/// Over the values of one channel.
+#[derive(Clone, Default)]
+struct Sums {
+    largest_x_hat: f64,
+    dy: f64,
+    dy_squares: f64,
+    dy_x_hat: f64,
+    dy_x_hat_squares: f64,
+}
+
 /// The bounds of one step.
 pub struct Bounds {
     dtype: Dtype,
@@ -74,24 +84,35 @@ impl Bounds {
         let gamma = |channel: usize| step.gamma.map_or(1.0, |gamma| gamma[channel]);
         let invstd: Vec<f64> = variance.iter().map(|variance| 1.0 / (variance + step.eps).sqrt()).collect();
 
-        let mut largest_x_hat = 0.0f64;
         let mut largest_dy = 0.0f64;
-        let (mut dy_squares, mut dy_x_hat_squares) = (vec![0.0; channels], vec![0.0; channels]);
+        let mut sums = vec![Sums::default(); channels];
         // Rows of values of one channel.
         let inner = (step.shape.inner() as usize).max(1);
         for (row, x) in step.x.chunks(inner).enumerate() {
             let channel = row % channels;
             for (k, x) in x.iter().enumerate() {
                 let x_hat = ((x - mean[channel]) * invstd[channel]).abs();
-                largest_x_hat = largest(largest_x_hat, x_hat);
+                let sums = &mut sums[channel];
+                sums.largest_x_hat = largest(sums.largest_x_hat, x_hat);
                 if let Some(dy) = step.dy {
-                    let dy = dy[row * inner + k].abs();
-                    largest_dy = largest(largest_dy, dy);
-                    dy_squares[channel] += dy * dy;
-                    dy_x_hat_squares[channel] += (dy * x_hat).powi(2);
+                    let dy = dy[row * inner + k];
+                    largest_dy = largest(largest_dy, dy.abs());
+                    sums.dy += dy;
+                    sums.dy_squares += dy * dy;
+                    sums.dy_x_hat += (dy * x_hat).abs();
+                    sums.dy_x_hat_squares += (dy * x_hat).powi(2);
                 }
             }
         }
+        let values = f64::from(step.shape.values_per_channel().max(1));
+        let most = |value: &dyn Fn(usize) -> f64| (0..channels).map(value).fold(0.0, largest);
+        let largest_x_hat = most(&|c| sums[c].largest_x_hat);
+        // Beside an outlier the projection on x_hat is larger than dy.
+        let projection = |c: usize| {
+            let slope = (gamma(c) * invstd[c]).abs();
+            slope * sums[c].largest_x_hat * (sums[c].dy_x_hat + 0.25 * sums[c].dy.abs()) / values
+        };
+        let grad_input = 2e-6 * most(&projection);
         let largest_gamma = (0..channels).map(|c| gamma(c).abs()).fold(0.0, largest);
         let largest_slope = (0..channels).map(|c| (gamma(c) * invstd[c]).abs()).fold(0.0, largest);
 
@@ -115,9 +136,10 @@ impl Bounds {
         Self {
             dtype: step.shape.dtype(),
             output: 2e-6 * (1.0 + largest_gamma * largest_x_hat),
-            grad_input: 2e-6 * largest_slope * (1.0 + 1.5 * largest_dy),
-            grad_weight: 5e-7 * dy_x_hat_squares.into_iter().fold(0.0, largest).sqrt(),
-            grad_bias: 5e-7 * dy_squares.into_iter().fold(0.0, largest).sqrt(),
+            grad_input: grad_input.max(2e-6 * largest_slope * (1.0 + 1.5 * largest_dy)),
+            // A mean that is off by 5e-7 of the spread, which is what one f32 holds, is so for each term of the sum.
+            grad_weight: 5e-7 * most(&|c| sums[c].dy_x_hat_squares.sqrt() + sums[c].dy.abs()),
+            grad_bias: 5e-7 * most(&|c| sums[c].dy_squares.sqrt()),
             mean: mean_bound,
             variance: variance_bound,
             running_mean,

@@ -14,7 +14,8 @@ pub fn guarded<T>(
     let result = work();
     let mut found = None;
     for scope in scopes.into_iter().rev() {
-        found = pollster::block_on(scope.pop()).or(found);
+        // A lack of memory comes first: what is invalid is so because of it.
+        found = found.or(pollster::block_on(scope.pop()));
     }
     match found {
         Some(wgpu::Error::OutOfMemory { .. }) => Err("the device is out of memory".into()),

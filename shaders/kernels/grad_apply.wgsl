@@ -10,7 +10,7 @@ fn map_value(channel: u32, value: f32, gradient: f32) -> f32 {
     let total = sums[channel];
     let count = f32(total.count);
     let projection = centered(value, s) * s.invstd * (s.invstd * (total.dy_centered / count));
-    return ((gradient - total.dy / count) - projection) * (s.invstd * gamma_of(channel));
+    return (((gradient - total.dy / count) - projection) * s.invstd) * gamma_of(channel);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -1,12 +1,12 @@
 // uses: params grid elements map gamma beta
 // binds: x read, y read_write, running_mean read, running_var read
-// Inference, algorithm 2 line 12: y = (x - mean) * (gamma / sqrt(var + eps)) + beta.
+// Inference, algorithm 2 line 12: y = gamma * (x - mean) / sqrt(var + eps) + beta.
 // grid: flat over the words of the tensor, ITEMS a piece
 // memory: x once, y once
 
 fn map_value(channel: u32, value: f32, unused: f32) -> f32 {
-    let scale = inverseSqrt(running_var[channel] + params.eps) * gamma_of(channel);
-    return (value - running_mean[channel]) * scale + beta_of(channel);
+    let invstd = inverseSqrt(running_var[channel] + params.eps);
+    return ((value - running_mean[channel]) * invstd) * gamma_of(channel) + beta_of(channel);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -6,7 +6,8 @@
 
 fn map_value(channel: u32, value: f32, unused: f32) -> f32 {
     let s = saved[channel];
-    return centered(value, s) * (s.invstd * gamma_of(channel)) + beta_of(channel);
+    // invstd first: what is centered and scaled fits f32, gamma * invstd may not.
+    return (centered(value, s) * s.invstd) * gamma_of(channel) + beta_of(channel);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -20,13 +20,14 @@ pub fn wrong_arguments() {
         ("demo", &["--speed"], "--speed"),
         ("demo", &["file"], "file"),
         ("demo", &["--batch"], "--batch"),
-        ("demo", &["--batch", "many"], "many"),
-        ("demo", &["--batch", "1"], "--batch"),
+        ("demo", &["--batch", "many"], "--batch: is \"many\", needs to be a whole number of at least 2"),
+        ("demo", &["--batch", "1"], "--batch: is \"1\""),
         ("demo", &["--list=yes"], "--list"),
         ("embed", &["file"], "file"),
         ("embed", &["--backend", "opengl"], "needs to be vulkan, metal, dx12 or gl"),
         ("run_case", &["--adapter"], "--adapter"),
         ("run_case", &["--out"], "--out"),
+        ("run_case", &["--out", "a", "--out", "b"], "--out: is given twice"),
         ("run_case", &["case.safetensors", "-o", "folder"], "-o"),
     ];
     for (example, arguments, expected) in wrong {

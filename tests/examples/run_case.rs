@@ -224,6 +224,10 @@ pub fn nothing_is_written_over(backend: &str) {
     assert!(twice.code == Some(2) && twice.stderr.contains("already holds the results"), "{twice:?}");
     assert!(twice.stdout.contains("2 cases: 1 written, 0 out of bounds, 1 unusable"), "{twice:?}");
 
+    folder.write("case.expected.bin", &File::case());
+    let named = run_case(backend, &folder.0, &["case.expected.bin"], &["--out", &out]);
+    assert!(named.code == Some(2) && named.stderr.contains("named like expected values"), "{named:?}");
+
     let file = folder.0.join("case.safetensors/out").to_string_lossy().into_owned();
     let no_folder = run_case(backend, &folder.0, &["case.safetensors"], &["--out", &file]);
     assert!(no_folder.code == Some(2) && no_folder.stderr.contains("--out"), "{no_folder:?}");

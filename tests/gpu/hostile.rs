@@ -22,6 +22,7 @@ pub const TESTS: &[Test] = &[
     ("scales", scales),
     ("pair_gains", pair_gains),
     ("squares_overflow", squares_overflow),
+    ("large_gamma", large_gamma),
     ("large_momentum", large_momentum),
     ("infinite_in_training", infinite_in_training),
     ("infinite_in_inference", infinite_in_inference),
@@ -206,6 +207,20 @@ fn squares_overflow(gpu: &Gpu) {
             assert!(actual.running.mean[0].is_finite(), "{place}");
         }
     }
+}
+
+/// Near the largest f32, gamma times invstd overflows while gamma times x_hat need not: y of a constant channel is
+/// beta, and the bound of the others holds.
+fn large_gamma(gpu: &Gpu) {
+    let shape = Shape::new(&[8, 3, 49], 1, Dtype::F32).expect("a shape");
+    let mut case = Case::random(shape, 30, 1.0).with_x(|_, c, x| if c == 0 { 2.5 } else { x * 1e-6 });
+    case.gamma.fill(f64::from(1e37f32));
+    let options = TrainingOptions::default();
+    let layer = Training::new(&gpu.context, &shape, options).expect("a layer");
+    let actual = run::training(gpu, &layer, &case, &options, Layout::Separate);
+    hold("training", check::training(&case, &options, &actual));
+    let wrong = (0..case.x.len()).find(|&i| case.channel(i) == 0 && actual.y[i] != case.beta[0]);
+    assert_eq!(wrong, None, "a constant channel");
 }
 
 /// PyTorch takes any momentum: the bound of the running statistics is relative to the terms that it makes large.

@@ -2,7 +2,7 @@
 
 use wgpu_batchnorm::{
     Backward, BackwardOptions, Caps, Dtype, Error, Inference, InferenceOptions, Plan, Shape, Training,
-    TrainingOptions,
+    TrainingOptions, wgpu,
 };
 
 use crate::Test;
@@ -16,6 +16,8 @@ pub const TESTS: &[Test] = &[
     ("plans_of_others", plans_of_others),
     ("limits_of_the_device", limits_of_the_device),
     ("lesser_devices", lesser_devices),
+    ("devices_without_what_every_kernel_needs", devices_without_what_every_kernel_needs),
+    ("lost_device", lost_device),
 ];
 
 fn shape() -> Shape {
@@ -121,4 +123,37 @@ fn lesser_devices(gpu: &Gpu) {
     let error = Training::new(&scarce.context, &shape(), TrainingOptions::default()).expect_err("scratch");
     let limit = "max_compute_workgroup_storage_size";
     assert_eq!(error, Error::Limit { argument: "train_moments", limit, got: 512, needs: 1024 });
+}
+
+/// [`Error::Limit`] when the operation is made, not an invalid call later.
+fn devices_without_what_every_kernel_needs(gpu: &Gpu) {
+    type Lower = fn(&mut wgpu::Limits);
+    let lower: [(&str, Lower, u64, u64); 6] = [
+        ("max_bindings_per_bind_group", |limits| limits.max_bindings_per_bind_group = 3, 3, 9),
+        ("max_bind_groups", |limits| limits.max_bind_groups = 0, 0, 1),
+        (
+            "max_uniform_buffers_per_shader_stage",
+            |limits| limits.max_uniform_buffers_per_shader_stage = 0,
+            0,
+            1,
+        ),
+        ("max_uniform_buffer_binding_size", |limits| limits.max_uniform_buffer_binding_size = 32, 32, 48),
+        ("max_compute_workgroup_size_y", |limits| limits.max_compute_workgroup_size_y = 0, 0, 1),
+        ("max_compute_workgroup_size_z", |limits| limits.max_compute_workgroup_size_z = 0, 0, 1),
+    ];
+    for (limit, lower, got, needs) in lower {
+        let small = gpu.limited(lower);
+        let error = Training::new(&small.context, &shape(), TrainingOptions::default()).expect_err(limit);
+        assert_eq!(error, Error::Limit { argument: "train_moments", limit, got, needs });
+    }
+}
+
+/// Making and changing operations on a device that is gone is no panic: it is wgpu that reports the loss.
+fn lost_device(gpu: &Gpu) {
+    let lost = gpu.limited(|_| {});
+    let mut layer = Training::new(&lost.context, &shape(), TrainingOptions::default()).expect("training");
+    lost.device.on_uncaptured_error(std::sync::Arc::new(|_| {}));
+    lost.device.destroy();
+    assert_eq!(layer.set_momentum(0.5), Ok(()));
+    assert!(Inference::new(&lost.context, &shape(), InferenceOptions::default()).is_ok());
 }

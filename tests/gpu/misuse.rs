@@ -2,7 +2,7 @@
 //! on the device.
 
 use wgpu_batchnorm::{
-    Affine, Backward, BackwardBuffers, BackwardOptions, Dtype, Error, Gradients, MergeMoments,
+    Affine, Backward, BackwardBuffers, BackwardOptions, Dtype, Error, Gathered, Gradients, MergeMoments,
     MergeMomentsBuffers, Shape, Training, TrainingBuffers, TrainingOptions, read_back, wgpu,
 };
 
@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("overlapping_inputs", overlapping_inputs),
     ("workspace_too_small", workspace_too_small),
     ("what_is_allowed", what_is_allowed),
+    ("prepare", prepare),
     ("empty_tensors_are_not_looked_at", empty_tensors_are_not_looked_at),
     ("momentum", momentum),
 ];
@@ -252,7 +253,7 @@ fn sizes_and_offsets(gpu: &Gpu) {
         if got % alignment == 0 {
             continue;
         }
-        let message = format!("x: offset is {got}, needs to be a multiple of {alignment} on this device");
+        let message = format!("x: offset is {got}, needs to be a multiple of {alignment}");
         let error = Error::Misaligned { argument: "x", got, needs: alignment };
         refused(gpu, &given, with_x(range(&given.big, got, BYTES)), &error, &message);
     }
@@ -339,7 +340,8 @@ fn workspace_too_small(gpu: &Gpu) {
     let message = format!("workspace: holds {got} bytes, needs {needs} ({needs} bytes)");
     refused(gpu, &given, outcome, &Error::TooSmall { argument: "workspace", got, needs, elements }, &message);
 
-    let merge = MergeMoments::new(&gpu.context, 3, 5, 1e-5, None).expect("merge");
+    let merge =
+        MergeMoments::new(&gpu.context, Gathered { sets: 5, channels: 3 }, 1e-5, None).expect("merge");
     let buffers = MergeMomentsBuffers {
         partial_moments: range(&given.big, 0, 236),
         saved: given.saved.as_entire_buffer_binding(),
@@ -373,6 +375,21 @@ fn what_is_allowed(gpu: &Gpu) {
         assert_eq!(train(gpu, &layer, &TrainingBuffers { x, y, ..given.training() }), Ok(()));
     }
     assert!(!given.untouched(gpu), "nothing was recorded");
+}
+
+/// `prepare` says what `encode` would say, and writes nothing.
+fn prepare(gpu: &Gpu) {
+    let given = Buffers::new(gpu);
+    let layer = training(gpu);
+    let x = range(&given.big, BYTES, BYTES);
+    for y in [range(&given.big, 0, BYTES), given.training().y] {
+        assert_eq!(layer.prepare(&TrainingBuffers { x: x.clone(), y, ..given.training() }), Ok(()));
+    }
+    let buffers = TrainingBuffers { x: x.clone(), y: x, ..given.training() };
+    let error = layer.prepare(&buffers).expect_err("y over x");
+    assert_eq!(error, Error::Overlap { argument: "y", other: "x" });
+    gpu.queue.submit([]);
+    assert!(given.untouched(gpu), "preparing has written");
 }
 
 /// The tensors of an empty batch may be any buffer, one that cannot be bound included: nothing reads or writes them.

@@ -99,6 +99,11 @@ fn ensure(setup: Setup, needs: &[Need]) -> Result<(), Stop> {
         return Ok(());
     }
     complain(&format!("no {} on this machine{}", names(&missing), overridden()));
+    if !HIDING.iter().all(|name| std::env::var_os(name).is_none()) {
+        return Err(Stop::NoDriver(
+            "these variables choose the drivers, so nothing is installed; unset them".into(),
+        ));
+    }
     let (manager, commands) = installation(&missing)?;
     let lines: String = commands.iter().map(|words| format!("\n  {}", words.join(" "))).collect();
     if setup == Setup::Say {
@@ -184,13 +189,15 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-/// The variables that hide drivers from the loaders, where they are set.
+/// The variables that tell the loaders which drivers there are.
+const HIDING: [&str; 3] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "__EGL_VENDOR_LIBRARY_FILENAMES"];
+
+/// Those of them that are set.
 fn overridden() -> String {
-    let set: Vec<_> =
-        ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "__EGL_VENDOR_LIBRARY_FILENAMES", "WGPU_BACKEND"]
-            .into_iter()
-            .filter_map(|name| Some(format!("{name}={}", std::env::var_os(name)?.to_string_lossy())))
-            .collect();
+    let set: Vec<_> = HIDING
+        .into_iter()
+        .filter_map(|name| Some(format!("{name}={}", std::env::var_os(name)?.to_string_lossy())))
+        .collect();
     if set.is_empty() { String::new() } else { format!(" (with {} in the environment)", set.join(", ")) }
 }
 

@@ -14,7 +14,7 @@ use lexopt::Arg::{Long, Short, Value};
 
 const HELP: &str = "\
 cargo xtask demo [--no-install] [ARGUMENT...]   run the demo; ARGUMENTs are the demo's own (try --help)
-cargo xtask test [--no-install] [-- FILTER...]  run every test; FILTERs go to the test programs
+cargo xtask test [--no-install] [FILTER]        run every test, or those whose names contain FILTER
 
 Both first make sure that there is a usable driver: any adapter for the demo; for the tests Vulkan and GL on Linux,
 Metal on macOS, DX12 on Windows. Where Linux has none, they install Mesa's software driver with apt-get, dnf or pacman
@@ -67,7 +67,7 @@ fn run() -> Result<ExitCode, Stop> {
         Some(Value(task)) if task == "demo" => demo(parser.raw_args()?.collect()),
         Some(Value(task)) if task == "test" => {
             let mut setup = Setup::Install;
-            let mut filters = Vec::new();
+            let mut filter = None;
             while let Some(argument) = parser.next()? {
                 match argument {
                     Long("no-install") => setup = Setup::Say,
@@ -75,11 +75,11 @@ fn run() -> Result<ExitCode, Stop> {
                         command::say(HELP);
                         return Ok(ExitCode::SUCCESS);
                     }
-                    Value(filter) => filters.push(filter),
+                    Value(name) if filter.is_none() => filter = Some(name),
                     other => return Err(other.unexpected().into()),
                 }
             }
-            test::run(setup, &filters)
+            test::run(setup, filter.as_deref())
         }
         Some(other) => Err(other.unexpected().into()),
     }
@@ -94,7 +94,8 @@ fn demo(arguments: Vec<OsString>) -> Result<ExitCode, Stop> {
     if arguments.first().is_some_and(|argument| argument == "--") {
         arguments.remove(0);
     }
-    if !arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+    // What only asks a question changes nothing on the machine.
+    if !arguments.iter().any(|argument| argument == "--help" || argument == "-h" || argument == "--list") {
         driver::ensure_for_demo(setup, &arguments)?;
     }
     command::exit_code(driver::demo().args(arguments))

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: one `cargo test` over the workspace, so that nothing is left out and nothing runs twice, with
 //! its output passed on as it comes and counted by backend.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Write};
 use std::process::{ExitCode, Stdio};
 
@@ -10,15 +10,15 @@ use crate::command::{announce, cargo, complain, say, unstartable};
 use crate::driver::{self, REQUIRED, Setup};
 use crate::tally::Tally;
 
-/// Runs the tests whose names contain a filter; all, where there is none.
-pub fn run(setup: Setup, filters: &[OsString]) -> Result<ExitCode, Stop> {
+/// Runs the tests whose names contain the filter; all, where there is none.
+pub fn run(setup: Setup, filter: Option<&OsStr>) -> Result<ExitCode, Stop> {
     driver::ensure_for_tests(setup)?;
     // A backend without an adapter is then a failure, not an omission.
     say(&format!("WGPU_BATCHNORM_REQUIRE={}\n", REQUIRED.join(",")));
     let mut command = cargo();
     command.args(["test", "--release", "--workspace", "--no-fail-fast"]);
-    if !filters.is_empty() {
-        command.arg("--").args(filters);
+    if let Some(filter) = filter {
+        command.arg("--").arg(filter);
     }
     command.env("WGPU_BATCHNORM_REQUIRE", REQUIRED.join(","));
     announce(&command);
@@ -49,7 +49,7 @@ pub fn run(setup: Setup, filters: &[OsString]) -> Result<ExitCode, Stop> {
     }
     for &backend in REQUIRED {
         let ran = tally.backends().any(|(name, count)| name == backend && count.ran() > 0);
-        if status.success() && filters.is_empty() && !ran {
+        if status.success() && filter.is_none() && !ran {
             complain(&format!("no test ran on {backend}"));
             total.failed += 1;
         }
