@@ -48,7 +48,7 @@ pub struct Backward {
 
 /// The buffers of [`Backward`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
 /// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. What is written overlaps
-/// nothing else. Example at [`Backward`].
+/// nothing else, and where a buffer is both read and written, inputs overlap neither. Example at [`Backward`].
 #[derive(Clone, Debug)]
 pub struct BackwardBuffers<'a> {
     /// Input tensor of the forward pass, read.

@@ -11,7 +11,7 @@ use crate::tensor::Shape;
 
 /// Inference, algorithm 2 line 12 of the paper: `y = (x - running_mean) / sqrt(running_var + eps) * gamma + beta`.
 ///
-/// An infinite or NaN value of x stays where it is. An infinite running variance gives beta.
+/// An infinite or NaN value of x stays where it is. An infinite running variance gives beta for finite x.
 ///
 /// ```no_run
 /// use wgpu_batchnorm::{Context, Dtype, Inference, InferenceBuffers, InferenceOptions, Shape};
@@ -38,8 +38,8 @@ pub struct Inference {
 }
 
 /// The buffers of [`Inference`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
-/// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. Example at
-/// [`Inference`].
+/// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. What is written overlaps
+/// nothing else, and where a buffer is both read and written, inputs overlap neither. Example at [`Inference`].
 #[derive(Clone, Debug)]
 pub struct InferenceBuffers<'a> {
     /// Input tensor, read.

@@ -5,9 +5,11 @@
 //!
 //! 1. [`Context::new`] for your device, once. It needs no features, and no limits above WebGPU's defaults.
 //! 2. A [`Shape`]: dimensions, channel axis, storage type. Any rank from 2, any axis.
-//! 3. An operation, once per layer: [`Training`], [`Inference`], [`Backward`]. Creating it plans and compiles.
-//! 4. `encode` or `record`, any number of times: it checks the buffers, then dispatches. It never submits, polls,
-//!    maps or waits. [`read_back`] is the one function that does, and nothing else calls it.
+//! 3. An operation, once per layer: [`Training`], [`Inference`], [`Backward`]. Creating it plans and compiles. Layers of
+//!    the same kind share their pipelines; shapes are parameters.
+//! 4. `encode` into an encoder, or `record` into a compute pass, any number of times: it checks the buffers, then
+//!    dispatches. It never submits, polls, maps or waits. [`read_back`] is the one function that does, and nothing
+//!    else calls it.
 //!
 //! ```no_run
 //! use wgpu_batchnorm::{Context, Dtype, Error, Shape, Training, TrainingBuffers, TrainingOptions, wgpu};
@@ -25,8 +27,56 @@
 //! }
 //! ```
 //!
-//! A batch that is spread over several devices, or over several calls, goes through the stages: [`BatchMoments`],
-//! [`MergeMoments`], [`Normalize`]; backward [`BatchGradientSums`], [`MergeGradientSums`], [`InputGradient`].
+//! # Buffers
+//!
+//! | buffer | bytes for a shape |
+//! |---|---|
+//! | `x`, `y`, `dy`, `dx` | [`Shape::size_in_bytes`] |
+//! | `gamma`, `beta`, `running_mean`, `running_var`, `dgamma`, `dbeta` | `4 * channels`, f32 |
+//! | `saved` | [`SavedStatistics::SIZE`] for each channel, from the forward to the backward pass |
+//! | `workspace` | `workspace_size()` of the operation; its content matters to nobody afterwards |
+//!
+//! Each is a [`wgpu::BufferBinding`]: a buffer, an offset that the device's alignment allows, a size. One that is larger
+//! than needed is used up to what is needed, and only that counts for the rules: what an operation writes overlaps
+//! nothing else of it. What it only reads may overlap, unless one dispatch reads and writes parts of the same buffer:
+//! wgpu wants all its bindings writable then, and they must not overlap ([`Error::InputsOverlap`]). The kernels of
+//! that case are another variant, compiled by the first recording that needs it, or ahead of it by `prepare`. Tensors of
+//! an empty batch are not looked at.
+//!
+//! A host that sub-allocates finds what an operation needs, buffer by buffer, in its plan:
+//!
+//! ```
+//! use wgpu_batchnorm::{Caps, Dtype, Plan, Shape, TrainingOptions};
+//!
+//! let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F16)?;
+//! let caps = Caps::WEBGPU; // of a device: context.caps()
+//! let plan = Plan::training(&shape, &TrainingOptions::default(), &caps)?;
+//! let mut end = 0;
+//! for argument in plan.arguments() {
+//!     let offset = end;
+//!     end = (offset + argument.bytes).next_multiple_of(caps.offset_alignment.into());
+//!     println!("{:<12} at {offset}, {} bytes", argument.role.name(), argument.bytes);
+//! }
+//! # Ok::<(), wgpu_batchnorm::Error>(())
+//! ```
+//!
+//! # A batch in parts
+//!
+//! A batch that is spread over several devices, or over several calls, goes through the stages. `C` is the number of
+//! channels:
+//!
+//! | step | on | gives |
+//! |---|---|---|
+//! | [`BatchMoments`] | each part's x | [`Moments`], `16 C` bytes to gather |
+//! | [`MergeMoments`] | the moments of all parts, [`Gathered`] | saved statistics of the whole; running ones updated |
+//! | [`Normalize`] | each part's x | that part's y |
+//! | [`BatchGradientSums`] | each part's x and dy | [`GradientSums`], `12 C` bytes to gather |
+//! | [`MergeGradientSums`] | the sums of all parts | sums of the whole; **dgamma and dbeta of the whole batch** |
+//! | [`InputGradient`] | each part's x and dy | that part's dx |
+//!
+//! Devices of one kind that merge the same sets in the same order get the same statistics, to the bit. dgamma and dbeta are whole
+//! after the merge: an all-reduce that adds up gradients must leave them out, or count each once. dy belongs to the
+//! loss of the whole batch. The result agrees with the undivided operation to rounding, not in bits.
 //!
 //! # Conventions
 //!
@@ -34,23 +84,30 @@
 //!
 //! | question | here | elsewhere |
 //! |---|---|---|
-//! | eps | inside the root, 1e-5; above 0 in training, at least 0 in inference | Keras 1e-3 |
+//! | eps | inside the root, 1e-5; at least 1.18e-38 in training, at least 0 in inference | Keras 1e-3 |
 //! | variance that normalizes | biased, divided by m | the same everywhere |
 //! | variance that is averaged | unbiased, m / (m - 1) of it; [`RunningVariance::Biased`] by choice | biased in ONNX, Keras, Burn |
 //! | momentum | weight of the new value, 0.1; see [`Training::set_momentum`] for a cumulative average | weight of the old value in TensorFlow, Keras, ONNX |
 //! | one value per channel in training | [`Error::TooFewValues`] | the same in PyTorch |
 //! | empty batch | running statistics stay; dgamma and dbeta are 0 | |
-//! | NaN or infinity in a channel | that channel's y and running statistics are NaN, no other's | |
+//! | NaN or infinity in a channel | that channel's y and running variance are NaN, its running mean NaN or the infinity; no other channel's | |
 //! | storage | f32 or f16 tensors; parameters and statistics f32 | |
 //!
 //! # Numerics
 //!
 //! The mean is kept as two floats, a pivot and the difference from it, so that x - mean is exact for channels far from
 //! zero; the variance is the sum of squared deviations from that mean, over blocks that are merged in a fixed order.
-//! No atomics: the same input gives the same bits. The tests hold, for f32 at offsets from 0 to 1e6,
-//! `|y - y64| <= 2e-6 (1 + max|gamma| max|x_hat|)` and
-//! `|dx - dx64| <= 2e-6 max|gamma invstd| (1 + 1.5 max|dy|)` against the f64 [`reference`](mod@reference); results in
-//! f16 are the f32 ones rounded once.
+//! No atomics: on one device, the same plan makes the same bits of the same input. The tests hold, for f32 at offsets
+//! from 0 to 1e6, against the f64 [`reference`](mod@reference):
+//!
+//! - `|y - y64| <= 2e-6 (1 + max|gamma| max|x_hat|)`;
+//! - `|dx - dx64| <= 2e-6 max|gamma invstd| (1 + 1.5 max|dy|)`, and beside an outlier, where the projection on x_hat is
+//!   larger than dy, 2e-6 of that;
+//! - dgamma and dbeta within 2e-5 of their largest, and where their sums cancel, as for a constant dy, within rounding
+//!   of their terms;
+//! - results in f16 are the f32 ones rounded once.
+//!
+//! Deviations are summed in f32: values of 1e32 and more may overflow their sum, which makes the channel NaN.
 //!
 //! # Errors
 //!

@@ -13,8 +13,8 @@ use crate::tensor::Shape;
 /// the mean and biased variance of the batch, which it saves for the backward pass; and the update of the running
 /// statistics, if any are kept.
 ///
-/// A NaN or infinite value makes all of its channel NaN, and that channel's running statistics; other channels do
-/// not see it. An empty batch records nothing, so that running and saved statistics stay as they are. Where systems
+/// A NaN or infinite value makes all of its channel NaN, and that channel's running variance; the running mean becomes
+/// NaN, or the infinity where all are alike; other channels do not see it. An empty batch records nothing, so that running and saved statistics stay as they are. Where systems
 /// differ this is PyTorch's answer.
 ///
 /// ```no_run
@@ -47,7 +47,7 @@ pub struct Training {
 
 /// The buffers of [`Training`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
 /// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. What is written overlaps
-/// nothing else. Example at [`Training`].
+/// nothing else, and where a buffer is both read and written, inputs overlap neither. Example at [`Training`].
 #[derive(Clone, Debug)]
 pub struct TrainingBuffers<'a> {
     /// Input tensor, read.

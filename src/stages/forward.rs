@@ -71,7 +71,7 @@ operation!(BatchMoments, BatchMomentsBuffers, "batch_moments", workspace);
 /// Merges the moments of several parts of a batch in their order, by the formula of Chan, Golub and LeVeque (1979),
 /// saves the statistics of the whole, and updates the running ones, if any are kept.
 ///
-/// Parts with a count of 0 do not matter. Where the total count is 0, or 1 with the unbiased running variance, the
+/// Parts with a count of 0 do not matter. The counts add up to less than 2^32. `eps` is at least `f32::MIN_POSITIVE`. Where the total count is 0, or 1 with the unbiased running variance, the
 /// running statistics stay as they are.
 ///
 /// ```no_run

@@ -10,39 +10,47 @@ pub const TESTS: &[Test] = &[("embedding_example", embedding_example)];
 #[rustfmt::skip]
 mod example {
 // <example>
-use wgpu_batchnorm::wgpu::{self, util::DeviceExt};
+use wgpu_batchnorm::wgpu::{self, Buffer, util::DeviceExt};
 use wgpu_batchnorm::{Context, Dtype, Error, SavedStatistics, Shape, Training, TrainingBuffers, TrainingOptions};
 
-/// Normalizes a [32, 64, 28, 28] activation by its own statistics, in an encoder of the application's.
-pub fn forward(device: &wgpu::Device, encoder: &mut wgpu::CommandEncoder, x: &wgpu::Buffer) -> Result<wgpu::Buffer, Error> {
-    let context = Context::new(device); // once for the device
-    let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?; // dimensions, channel axis
-    let layer = Training::new(&context, &shape, TrainingOptions::default())?; // once for the layer
+/// A batch norm of 64 channels over activations of [32, 64, 28, 28], in training, with the buffers that it owns.
+pub struct BatchNorm {
+    training: Training,
+    gamma: Buffer, beta: Buffer, running_mean: Buffer, running_var: Buffer,
+    y: Buffer, saved: Buffer, workspace: Buffer,
+}
 
-    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-    let empty = |size| {
-        device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
-    };
-    let filled = |value: f32| {
-        let contents = &value.to_ne_bytes().repeat(64);
-        device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents, usage })
-    };
-    let (gamma, beta) = (filled(1.0), filled(0.0));
-    let (running_mean, running_var) = (filled(0.0), filled(1.0));
-    let (y, saved) = (empty(shape.size_in_bytes()), empty(64 * SavedStatistics::SIZE));
-    let workspace = empty(layer.workspace_size());
+impl BatchNorm {
+    /// Once for the layer; the context once for the device, by `Context::new(&device)`.
+    pub fn new(context: &Context) -> Result<Self, Error> {
+        let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?; // dimensions, channel axis
+        let training = Training::new(context, &shape, TrainingOptions::default())?;
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+        let buffer = |contents: &[u8]| {
+            let descriptor = wgpu::util::BufferInitDescriptor { label: None, contents, usage };
+            context.device().create_buffer_init(&descriptor)
+        };
+        let filled = |value: f32| buffer(&value.to_ne_bytes().repeat(64));
+        let empty = |size: u64| buffer(&vec![0; size as usize]);
+        Ok(Self {
+            gamma: filled(1.0), beta: filled(0.0), running_mean: filled(0.0), running_var: filled(1.0),
+            y: empty(shape.size_in_bytes()), saved: empty(64 * SavedStatistics::SIZE),
+            workspace: empty(training.workspace_size()), training,
+        })
+    }
 
-    layer.encode(encoder, &TrainingBuffers {
-        x: x.as_entire_buffer_binding(),
-        y: y.as_entire_buffer_binding(),
-        gamma: Some(gamma.as_entire_buffer_binding()),
-        beta: Some(beta.as_entire_buffer_binding()),
-        running_mean: Some(running_mean.as_entire_buffer_binding()),
-        running_var: Some(running_var.as_entire_buffer_binding()),
-        saved: saved.as_entire_buffer_binding(), // for the backward pass
-        workspace: workspace.as_entire_buffer_binding(),
-    })?;
-    Ok(y) // the application submits, when it likes
+    /// Each step: records into the application's encoder, which the application submits when it likes.
+    pub fn forward(&self, encoder: &mut wgpu::CommandEncoder, x: &Buffer) -> Result<&Buffer, Error> {
+        let whole = Buffer::as_entire_buffer_binding;
+        self.training.encode(encoder, &TrainingBuffers {
+            x: whole(x), y: whole(&self.y),
+            gamma: Some(whole(&self.gamma)), beta: Some(whole(&self.beta)),
+            running_mean: Some(whole(&self.running_mean)), running_var: Some(whole(&self.running_var)),
+            saved: whole(&self.saved), // for the backward pass
+            workspace: whole(&self.workspace),
+        })?;
+        Ok(&self.y)
+    }
 }
 // </example>
 }
@@ -65,8 +73,9 @@ fn embedding_example(gpu: &Gpu) {
         contents: bytemuck::cast_slice(&values),
         usage: wgpu::BufferUsages::STORAGE,
     });
+    let layer = example::BatchNorm::new(&gpu.context).expect("a layer");
     let mut y = None;
-    submit(gpu, |encoder| y = Some(example::forward(&gpu.device, encoder, &x).expect("recorded")));
+    submit(gpu, |encoder| y = Some(layer.forward(encoder, &x).expect("recorded")));
     let y = y.expect("y");
     let read = wgpu_batchnorm::read_back(&gpu.device, &gpu.queue, y.as_entire_buffer_binding());
     let y: Vec<f32> = pollster::block_on(read).expect("read back");
