@@ -1,0 +1,261 @@
+//! The architecture, held as `docs/architecture.md` describes it: who may use what, and that the page is true.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The modules from the words to what users hold. Each uses only modules before it.
+const ORDER: [&str; 16] = [
+    "error",
+    "role",
+    "tensor",
+    "statistics",
+    "options",
+    "caps",
+    "kernel",
+    "plan",
+    "shader",
+    "pipeline",
+    "encode",
+    "operation",
+    "inference",
+    "training",
+    "backward",
+    "stages",
+];
+
+/// Those that stand beside, and the words that they use.
+const BESIDE: [(&str, &[&str]); 3] =
+    [("reference", &["error", "tensor", "options"]), ("verify", &[]), ("readback", &["error"])];
+
+/// What users hold: none of these uses another.
+const OPERATIONS: [&str; 4] = ["inference", "training", "backward", "stages"];
+
+/// Who may name wgpu in code. Words and decisions are pure, but for the limits of a device and the values in errors.
+const TOUCH_WGPU: [&str; 10] = [
+    "error",
+    "caps",
+    "pipeline",
+    "encode",
+    "operation",
+    "inference",
+    "training",
+    "backward",
+    "stages",
+    "readback",
+];
+
+/// What only one module does.
+const ALONE: [(&str, &[&str]); 3] = [
+    ("pipeline", &["create_compute_pipeline", "create_shader_module", "create_bind_group_layout"]),
+    ("encode", &["dispatch_workgroups", "begin_compute_pass", "create_bind_group(", "set_pipeline"]),
+    ("readback", &[".submit(", ".poll(", "map_async", "push_error_scope", "copy_buffer_to_buffer"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a folder of the repository with that extension, by their path from its root.
+fn files(folder: &str, extension: &str) -> Vec<String> {
+    let mut folders = vec![root().join(folder)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("folder") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                let path: PathBuf = path.strip_prefix(root()).expect("below the root").components().collect();
+                files.push(path.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A file without its comments and its own tests.
+fn code(path: &str) -> String {
+    let text = text(path);
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| format!("{}\n", line.split(" // ").next().unwrap_or_default())).collect()
+}
+
+/// The module of a file: `plan` of `src/plan/flat.rs`, `caps` of `src/caps.rs`.
+fn module(path: &str) -> &str {
+    let path = path.strip_prefix("src/").expect("a source");
+    path.split(['/', '.']).next().expect("a name")
+}
+
+/// The sources with their modules; `lib.rs` only names them.
+fn sources() -> Vec<(String, String)> {
+    let sources: Vec<_> = files("src", "rs").into_iter().filter(|path| path != "src/lib.rs").collect();
+    sources.into_iter().map(|path| (module(&path).to_owned(), path)).collect()
+}
+
+/// The modules that a file's code names, by `crate::name`, or by `crate::{name, ..}`.
+fn used(path: &str) -> BTreeSet<String> {
+    let code = code(path);
+    assert!(!code.contains("crate::{") && !code.contains("crate::*"), "{path}: one `use crate::name` a line");
+    let names = code.split("crate::").skip(1);
+    let name = |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+    names.map(name).filter(|name: &String| !name.is_empty()).collect()
+}
+
+#[test]
+fn every_module_has_its_place() {
+    let found: BTreeSet<String> = sources().into_iter().map(|(module, _)| module).collect();
+    let listed: BTreeSet<String> =
+        ORDER.iter().chain(BESIDE.iter().map(|(name, _)| name)).map(|&name| name.to_owned()).collect();
+    assert_eq!(found, listed);
+}
+
+#[test]
+fn modules_use_what_stands_before_them() {
+    for (module, path) in sources() {
+        let allowed: BTreeSet<&str> = match BESIDE.iter().find(|(name, _)| *name == module) {
+            Some((_, words)) => words.iter().copied().collect(),
+            None => ORDER.iter().copied().take_while(|name| *name != module).collect(),
+        };
+        for name in used(&path) {
+            let operations = OPERATIONS.contains(&module.as_str()) && OPERATIONS.contains(&name.as_str());
+            assert!(name == module || allowed.contains(name.as_str()), "{path} uses {name}");
+            assert!(name == module || !operations, "{path} uses {name}");
+        }
+        // `super` stays inside a module: none is nested deeper than a folder.
+        assert!(path.matches('/').count() <= 2, "{path} lies too deep");
+        let nested = path.matches('/').count() == 2 && !path.ends_with("/mod.rs");
+        assert!(nested || !code(&path).contains("super::"), "{path} uses super");
+    }
+}
+
+#[test]
+fn who_touches_wgpu() {
+    for (module, path) in sources() {
+        let touches = code(&path).contains("wgpu::");
+        assert!(!touches || TOUCH_WGPU.contains(&module.as_str()), "{path} touches wgpu");
+        for (alone, calls) in ALONE {
+            for call in calls.iter().filter(|_| module != alone) {
+                assert!(!code(&path).contains(call), "{path} calls {call}, which is for {alone} alone");
+            }
+        }
+        // The application's own.
+        for call in ["on_uncaptured_error", "set_device_lost_callback", "request_device", "request_adapter"] {
+            assert!(!code(&path).contains(call), "{path} calls {call}");
+        }
+    }
+    for module in TOUCH_WGPU {
+        let touched = sources().iter().any(|(name, path)| name == module && code(path).contains("wgpu::"));
+        assert!(touched, "{module} may touch wgpu, and need not");
+    }
+}
+
+/// A panic on a user's input is a bug; none is written down.
+#[test]
+fn nothing_panics() {
+    for (_, path) in sources() {
+        let code = code(&path);
+        for word in [
+            ".unwrap()",
+            ".expect(",
+            "panic!",
+            "unreachable!",
+            "todo!",
+            "unimplemented!",
+            "create_buffer_init",
+        ] {
+            assert!(!code.contains(word), "{path} has {word}");
+        }
+        // That a type has a size is known when it is compiled.
+        let asserts = code.matches("assert").count() - code.matches("const { assert!").count();
+        assert_eq!(asserts, 0, "{path} asserts");
+    }
+    assert!(text("src/lib.rs").contains("#![forbid(unsafe_code)]"));
+}
+
+/// Files of one reason: of a length that can be read at once, and with a name that says it.
+#[test]
+fn files_have_one_reason() {
+    let folders = [("src", "rs"), ("shaders", "wgsl"), ("tests", "rs"), ("examples", "rs"), ("xtask", "rs")];
+    for path in folders.into_iter().flat_map(|(folder, extension)| files(folder, extension)) {
+        let lines = text(&path).lines().count();
+        let most = if path.starts_with("tests/") { 500 } else { 400 };
+        assert!(lines <= most, "{path} has {lines} lines");
+        for name in ["utils", "util", "common", "helpers", "helper", "manager", "misc", "base"] {
+            let stem = Path::new(&path).with_extension("");
+            assert!(!stem.iter().any(|part| part == name), "{path}: {name} says nothing");
+        }
+    }
+}
+
+/// The page names every source and every kernel, and nothing that is not there.
+#[test]
+fn the_page_is_complete() {
+    let page = text("docs/architecture.md");
+    for path in files("src", "rs") {
+        assert!(page.contains(&format!("`{path}`")), "docs/architecture.md lacks {path}");
+    }
+    for path in files("shaders/kernels", "wgsl") {
+        let name = Path::new(&path).file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(page.contains(&format!("| `{name}` |")), "docs/architecture.md lacks {name}");
+    }
+    for named in page.split('`').skip(1).step_by(2) {
+        let is_path =
+            named.starts_with("src/") || named.starts_with("shaders/") || named.starts_with("tests/");
+        // Files of the example of a new kernel, and patterns.
+        let invented = named.contains("resident") || named.contains('*');
+        if is_path && !invented {
+            assert!(root().join(named).exists(), "docs/architecture.md names {named}");
+        }
+    }
+    let order: Vec<usize> = ["error role tensor", "statistics options", "caps kernel"]
+        .iter()
+        .map(|words| page.find(words).unwrap_or_else(|| panic!("docs/architecture.md lacks {words}")))
+        .collect();
+    assert!(order.is_sorted());
+}
+
+/// Links of the pages lead to files.
+#[test]
+fn links_lead_somewhere() {
+    for page in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/architecture.md"] {
+        let folder = Path::new(page).parent().expect("a folder");
+        for target in text(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            if target.starts_with("http") {
+                continue;
+            }
+            let path = if file.is_empty() { page.into() } else { folder.join(file) };
+            assert!(root().join(&path).exists(), "{page} links to {target}");
+            if !heading.is_empty() {
+                let anchor =
+                    |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+                let headings = text(&path.to_string_lossy());
+                let mut headings = headings.lines().filter(|line| line.starts_with('#'));
+                assert!(headings.any(|line| anchor(line) == heading), "{page} links to {target}");
+            }
+        }
+    }
+}
+
+/// Every mistake that the crate knows is provoked by some test, by value.
+#[test]
+fn every_error_is_provoked() {
+    let tests: String = files("tests", "rs").iter().map(|path| text(path)).collect();
+    let source = text("src/error.rs");
+    let variants: Vec<&str> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        .map(|line| line.trim_end_matches([' ', '{', ',']))
+        .collect();
+    assert!(variants.len() > 20, "{variants:?}");
+    for variant in variants {
+        assert!(tests.contains(&format!("Error::{variant}")), "no test provokes Error::{variant}");
+    }
+}

@@ -1,0 +1,257 @@
+//! Every kernel in every variant that a plan asks for, without a GPU: joined, validated, translated for every backend,
+//! and its bindings and records held against those of Rust.
+
+mod plans;
+
+use std::collections::{BTreeSet, HashSet};
+use std::mem::offset_of;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use naga::back::{glsl, hlsl, msl, spv};
+use naga::proc::BoundsCheckPolicies;
+use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, StorageAccess, TypeInner};
+use wgpu_batchnorm::{Caps, GradientSums, Kernel, Moments, Params, Role, SavedStatistics, Sharing};
+
+/// WebGPU's default limit of storage buffers in a shader.
+const STORAGE_BUFFERS: usize = 8;
+
+/// A kernel, parsed and validated.
+struct Checked {
+    kernel: Kernel,
+    wgsl: String,
+    module: Module,
+    info: ModuleInfo,
+}
+
+impl Checked {
+    fn new(kernel: Kernel) -> Self {
+        let wgsl = kernel.wgsl();
+        let module = naga::front::wgsl::parse_str(&wgsl)
+            .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&wgsl)));
+        // unpack2x16float: every WebGPU device has it, naga lists it by name.
+        let capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+        let info = Validator::new(ValidationFlags::all(), capabilities)
+            .validate(&module)
+            .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&wgsl)));
+        Self { kernel, wgsl, module, info }
+    }
+
+    fn name(&self) -> &str {
+        self.kernel.name()
+    }
+}
+
+/// Every kernel of every plan, bound in either way.
+static KERNELS: LazyLock<Vec<Checked>> = LazyLock::new(|| {
+    let mut plans = Vec::new();
+    for caps in plans::devices() {
+        plans.extend(plans::shapes().iter().flat_map(|shape| plans::of_shape(shape, &caps)));
+        plans.extend(plans::of_merges(&caps));
+    }
+    let kernels: HashSet<Kernel> = plans
+        .iter()
+        .flat_map(|plan| plan.launches())
+        .flat_map(|launch| [Sharing::Separate, Sharing::Shared].map(|way| launch.kernel.with_sharing(way)))
+        .collect();
+    kernels.into_iter().map(Checked::new).collect()
+});
+
+/// The files under `shaders/`, as the joined text names them.
+fn files() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    ["kernels", "lib"]
+        .iter()
+        .flat_map(|folder| {
+            let entries = std::fs::read_dir(root.join(folder)).expect("folder of shaders");
+            entries
+                .map(move |entry| format!("{folder}/{}", entry.expect("file").file_name().to_string_lossy()))
+        })
+        .collect()
+}
+
+/// There is no file that no kernel needs, and none that is needed and not there.
+#[test]
+fn every_file_is_joined() {
+    let joined: BTreeSet<String> = KERNELS
+        .iter()
+        .flat_map(|kernel| kernel.wgsl.lines())
+        .filter_map(|line| line.strip_prefix("// "))
+        .filter(|line| line.ends_with(".wgsl"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(joined, files());
+}
+
+/// What a file says that it uses is a part, and what a kernel binds has a role: a word that is misspelt would be left
+/// out in silence.
+#[test]
+fn headers_name_parts_and_roles() {
+    let open = ["elements", "map", "gamma", "beta", "running", "dgamma", "dbeta"];
+    let names: Vec<&str> = Role::BOUND.iter().map(|role| role.name()).collect();
+    let files = files();
+    for file in &files {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders").join(file);
+        let text = std::fs::read_to_string(path).expect("shader");
+        for line in text.lines().filter_map(|line| line.strip_prefix("// uses:")) {
+            for part in line.split_whitespace() {
+                let known = open.contains(&part) || files.contains(&format!("lib/{part}.wgsl"));
+                assert!(known, "{file} uses {part}");
+            }
+        }
+        for line in text.lines().filter_map(|line| line.strip_prefix("// binds:")) {
+            for binding in line.split(',') {
+                let words: Vec<&str> = binding.split_whitespace().collect();
+                let [name, access] = words[..] else { panic!("{file} binds {binding:?}") };
+                assert!(names.contains(&name), "{file} binds {name}");
+                assert!(["read", "read_write"].contains(&access), "{file} binds {name} as {access}");
+            }
+        }
+        if file.starts_with("kernels/") {
+            for header in ["// uses:", "// binds:", "// grid:", "// memory:"] {
+                assert!(text.lines().any(|line| line.starts_with(header)), "{file} has no {header}");
+            }
+        }
+    }
+}
+
+/// No feature, no atomics, no talk between workgroups.
+#[test]
+fn plain_webgpu() {
+    for Checked { wgsl, kernel, .. } in KERNELS.iter() {
+        let code: String = wgsl.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        for word in ["enable ", "atomic", "storageBarrier", "subgroup", "override"] {
+            assert!(!code.contains(word), "{} has {word:?}", kernel.name());
+        }
+    }
+}
+
+#[test]
+fn translated_to_spirv() {
+    let options = spv::Options { lang_version: (1, 3), ..Default::default() };
+    for kernel in KERNELS.iter() {
+        let words = spv::write_vec(&kernel.module, &kernel.info, &options, None);
+        assert!(!words.unwrap_or_else(|error| panic!("{}: {error}", kernel.name())).is_empty());
+    }
+}
+
+#[test]
+fn translated_to_msl() {
+    let options = msl::Options { lang_version: (2, 0), ..Default::default() };
+    for kernel in KERNELS.iter() {
+        let translated =
+            msl::write_string(&kernel.module, &kernel.info, &options, &msl::PipelineOptions::default());
+        let (text, _) = translated.unwrap_or_else(|error| panic!("{}: {error}", kernel.name()));
+        assert!(text.contains(kernel.name()), "{}", kernel.name());
+    }
+}
+
+#[test]
+fn translated_to_hlsl() {
+    let (options, pipeline) = (hlsl::Options::default(), hlsl::PipelineOptions::default());
+    for kernel in KERNELS.iter() {
+        let mut text = String::new();
+        let mut writer = hlsl::Writer::new(&mut text, &options, &pipeline);
+        let written = writer.write(&kernel.module, &kernel.info, None);
+        written.unwrap_or_else(|error| panic!("{}: {error}", kernel.name()));
+        assert!(text.contains(kernel.name()), "{}", kernel.name());
+    }
+}
+
+/// GLSL ES 3.10 is the least that can compute.
+#[test]
+fn translated_to_glsl() {
+    let options = glsl::Options { version: glsl::Version::new_gles(310), ..Default::default() };
+    for kernel in KERNELS.iter() {
+        let pipeline = glsl::PipelineOptions {
+            shader_stage: naga::ShaderStage::Compute,
+            entry_point: kernel.name().to_owned(),
+            multiview: None,
+        };
+        let mut text = String::new();
+        let policies = BoundsCheckPolicies::default();
+        glsl::Writer::new(&mut text, &kernel.module, &kernel.info, &options, &pipeline, policies)
+            .and_then(|mut writer| writer.write())
+            .unwrap_or_else(|error| panic!("{}: {error}", kernel.name()));
+        assert!(text.contains("void main"), "{}", kernel.name());
+    }
+}
+
+/// What the host binds is what the shader declares: number, name, access. What is declared is used as it is declared.
+#[test]
+fn bindings_are_those_of_the_host() {
+    for Checked { kernel, module, info, .. } in KERNELS.iter() {
+        let name = kernel.name();
+        let mut bindings = kernel.bindings();
+        let entry = info.get_entry_point(0);
+        for (handle, variable) in module.global_variables.iter() {
+            let Some(bound) = variable.binding else { continue };
+            let role = variable.name.as_deref().unwrap_or_default();
+            let index = bindings.iter().position(|binding| binding.role.name() == role);
+            let binding = bindings.remove(index.unwrap_or_else(|| panic!("{name}: the host lacks {role}")));
+            assert_eq!((bound.group, bound.binding), (0, binding.role.binding()), "{name}: {role}");
+            let expected = match (binding.storage(), binding.writable) {
+                (false, _) => AddressSpace::Uniform,
+                (true, false) => AddressSpace::Storage { access: StorageAccess::LOAD },
+                (true, true) => AddressSpace::Storage { access: StorageAccess::LOAD | StorageAccess::STORE },
+            };
+            assert_eq!(variable.space, expected, "{name}: {role}");
+            let usage = entry[handle];
+            assert!(!usage.is_empty(), "{name}: {role} is bound for nothing");
+            let written = usage.contains(GlobalUse::WRITE);
+            let right = match kernel.sharing() {
+                Sharing::Separate => written == binding.writable,
+                Sharing::Shared => !written || binding.writable,
+            };
+            assert!(right, "{name}: {role} is writable: {}, written: {written}", binding.writable);
+        }
+        assert!(bindings.is_empty(), "{name}: the shader lacks {bindings:?}");
+    }
+}
+
+/// Workgroups, their memory and the number of buffers are within WebGPU's default limits, and what the host counts.
+#[test]
+fn default_limits_suffice() {
+    for Checked { kernel, module, .. } in KERNELS.iter() {
+        let name = kernel.name();
+        let [entry] = &module.entry_points[..] else { panic!("{name}: more than one entry point") };
+        assert_eq!((entry.name.as_str(), entry.workgroup_size), (name, [kernel.workgroup_size(), 1, 1]));
+        assert!(kernel.workgroup_size() <= Caps::WEBGPU.max_invocations, "{name}");
+        let storage = kernel.bindings().iter().filter(|binding| binding.storage()).count();
+        assert!(storage <= STORAGE_BUFFERS, "{name} binds {storage} buffers");
+        let scratch: u32 = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
+            .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
+            .sum();
+        assert!(scratch <= 16 * kernel.workgroup_size(), "{name}: {scratch} bytes of workgroup memory");
+    }
+}
+
+/// The members of a struct of WGSL with their offsets, and its size.
+fn layout(name: &str) -> Option<(Vec<(String, u32)>, u32)> {
+    KERNELS.iter().find_map(|Checked { module, .. }| {
+        let (_, found) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name))?;
+        let TypeInner::Struct { members, span } = &found.inner else { return None };
+        let members = members.iter().map(|member| (member.name.clone().unwrap_or_default(), member.offset));
+        Some((members.collect(), *span))
+    })
+}
+
+/// The records of Rust lie in memory as those of WGSL do, member by member.
+#[test]
+fn records_are_those_of_the_host() {
+    macro_rules! same {
+        ($wgsl:literal, $rust:ty, $($member:ident)*) => {
+            let members = vec![$((stringify!($member).to_owned(), offset_of!($rust, $member) as u32)),*];
+            assert_eq!(layout($wgsl), Some((members, size_of::<$rust>() as u32)), $wgsl);
+        };
+    }
+    same!("Params", Params, channels inner count len chunk sets workgroups eps momentum correction item_channels
+        item_positions);
+    same!("Saved", SavedStatistics, pivot difference variance invstd);
+    same!("Moments", Moments, count pivot difference m2);
+    same!("GradientSums", GradientSums, count dy dy_centered);
+}
