@@ -1,6 +1,6 @@
 //! The architecture, held as `docs/architecture.md` describes it: who may use what, and that the page is true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The modules from the words to what users hold. Each uses only modules before it.
@@ -26,6 +26,10 @@ const ORDER: [&str; 16] = [
 /// Those that stand beside, and the words that they use.
 const BESIDE: [(&str, &[&str]); 3] =
     [("reference", &["error", "tensor", "options"]), ("verify", &[]), ("readback", &["error"])];
+
+/// Words and decisions, up to the text of a shader: the same answer to the same question, wherever and whenever.
+const PURE: [&str; 9] =
+    ["error", "role", "tensor", "statistics", "options", "caps", "kernel", "plan", "shader"];
 
 /// What users hold: none of these uses another.
 const OPERATIONS: [&str; 4] = ["inference", "training", "backward", "stages"];
@@ -78,10 +82,14 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A file without its comments and its own tests.
+/// A file without its comments and its own tests, which are one module at its end: nothing hides behind them.
 fn code(path: &str) -> String {
     let text = text(path);
-    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let (text, tests) = text.split_once("#[cfg(test)]").unwrap_or((&text, "\nmod tests {\n}\n"));
+    let body =
+        tests.strip_prefix("\nmod tests {\n").unwrap_or_else(|| panic!("{path}: tests are `mod tests`"));
+    let is_outside = |line: &&str| !line.is_empty() && !line.starts_with(' ');
+    assert_eq!(body.lines().filter(is_outside).collect::<Vec<_>>(), ["}"], "{path}: code behind its tests");
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.map(|line| format!("{}\n", line.split(" // ").next().unwrap_or_default())).collect()
 }
@@ -98,13 +106,33 @@ fn sources() -> Vec<(String, String)> {
     sources.into_iter().map(|path| (module(&path).to_owned(), path)).collect()
 }
 
-/// The modules that a file's code names, by `crate::name`, or by `crate::{name, ..}`.
+/// The module of each name that `lib.rs` makes public, as in `pub use plan::{Access, Plan}`.
+fn public_names() -> BTreeMap<String, String> {
+    let code = code("src/lib.rs");
+    let uses = code.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next()?.split_once("::"));
+    let names = uses.flat_map(|(module, names)| {
+        let names = names.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        names.filter(|name| !name.is_empty()).map(|name| (name.to_owned(), module.to_owned()))
+    });
+    names.collect()
+}
+
+/// The modules that a file's code names, by `crate::module` or by a public name of one, as in `crate::Plan`.
 fn used(path: &str) -> BTreeSet<String> {
     let code = code(path);
     assert!(!code.contains("crate::{") && !code.contains("crate::*"), "{path}: one `use crate::name` a line");
-    let names = code.split("crate::").skip(1);
-    let name = |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-    names.map(name).filter(|name: &String| !name.is_empty()).collect()
+    let public = public_names();
+    let module = |rest: &str| {
+        let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        public.get(&name).cloned().unwrap_or(name)
+    };
+    code.split("crate::").skip(1).map(module).collect()
+}
+
+/// Whether code names the crate wgpu, under its own name or to give it another.
+fn names_wgpu(code: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    code.split(|c: char| !is_word(c)).any(|word| word == "wgpu")
 }
 
 #[test]
@@ -130,14 +158,35 @@ fn modules_use_what_stands_before_them() {
         // `super` stays inside a module: none is nested deeper than a folder.
         assert!(path.matches('/').count() <= 2, "{path} lies too deep");
         let nested = path.matches('/').count() == 2 && !path.ends_with("/mod.rs");
-        assert!(nested || !code(&path).contains("super::"), "{path} uses super");
+        let code = code(&path);
+        assert!(nested || !code.contains("super::"), "{path} uses super");
+        assert!(!code.contains("super::super"), "{path} climbs out of its module");
+    }
+}
+
+/// Words and plans, and the text of shaders, are functions of what they are given: no state, no clock, no environment.
+#[test]
+fn decisions_are_pure() {
+    for (_, path) in sources().into_iter().filter(|(module, _)| PURE.contains(&module.as_str())) {
+        let code = code(&path);
+        let used =
+            code.split("std::").skip(1).filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next());
+        for name in used {
+            assert_eq!(name, "fmt", "{path} uses std::{name}");
+        }
+        for word in
+            ["std as", "static ", "static_", "thread_local", "env!", "option_env!", "extern crate", "Cell<"]
+        {
+            let code = code.replace("&'static ", "");
+            assert!(!code.contains(word), "{path} has {word}");
+        }
     }
 }
 
 #[test]
 fn who_touches_wgpu() {
     for (module, path) in sources() {
-        let touches = code(&path).contains("wgpu::");
+        let touches = names_wgpu(&code(&path));
         assert!(!touches || TOUCH_WGPU.contains(&module.as_str()), "{path} touches wgpu");
         for (alone, calls) in ALONE {
             for call in calls.iter().filter(|_| module != alone) {
@@ -150,7 +199,7 @@ fn who_touches_wgpu() {
         }
     }
     for module in TOUCH_WGPU {
-        let touched = sources().iter().any(|(name, path)| name == module && code(path).contains("wgpu::"));
+        let touched = sources().iter().any(|(name, path)| name == module && names_wgpu(&code(path)));
         assert!(touched, "{module} may touch wgpu, and need not");
     }
 }
@@ -181,7 +230,14 @@ fn nothing_panics() {
 /// Files of one reason: of a length that can be read at once, and with a name that says it.
 #[test]
 fn files_have_one_reason() {
-    let folders = [("src", "rs"), ("shaders", "wgsl"), ("tests", "rs"), ("examples", "rs"), ("xtask", "rs")];
+    let folders = [
+        ("src", "rs"),
+        ("shaders", "wgsl"),
+        ("tests", "rs"),
+        ("benches", "rs"),
+        ("examples", "rs"),
+        ("xtask", "rs"),
+    ];
     for path in folders.into_iter().flat_map(|(folder, extension)| files(folder, extension)) {
         let lines = text(&path).lines().count();
         let most = if path.starts_with("tests/") { 500 } else { 400 };
@@ -213,11 +269,34 @@ fn the_page_is_complete() {
             assert!(root().join(named).exists(), "docs/architecture.md names {named}");
         }
     }
-    let order: Vec<usize> = ["error role tensor", "statistics options", "caps kernel"]
-        .iter()
-        .map(|words| page.find(words).unwrap_or_else(|| panic!("docs/architecture.md lacks {words}")))
-        .collect();
-    assert!(order.is_sorted());
+}
+
+/// The page gives the import order twice, in its picture and in its table, and both are the one held here.
+#[test]
+fn the_page_is_in_order() {
+    let page = text("docs/architecture.md");
+    let mut table: Vec<&str> = Vec::new();
+    for line in page.lines().filter(|line| line.starts_with("| `src/")) {
+        // The operations stand in one row.
+        for path in line.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2) {
+            if path != "src/lib.rs" && table.last() != Some(&module(path)) {
+                table.push(module(path));
+            }
+        }
+    }
+    let listed: Vec<&str> = ORDER.iter().copied().chain(BESIDE.map(|(name, _)| name)).collect();
+    assert_eq!(table, listed);
+
+    // The words stand one below the other, the rest in one line from left to right.
+    let picture = page.split("```").nth(1).expect("a picture");
+    let words: Vec<&str> = picture.split_whitespace().map(|word| word.trim_end_matches([',', '/'])).collect();
+    let first = words.windows(2).position(|pair| pair == ["error", "role"]).expect("the first words");
+    let drawn = words[first..].iter().filter(|word| listed.contains(word)).copied();
+    let (below, right): (Vec<&str>, Vec<&str>) = drawn.partition(|word| ORDER[..7].contains(word));
+    assert_eq!(below, ORDER[..7]);
+    // How the operations are written is no station on the way.
+    let stations: Vec<&str> = listed[7..].iter().copied().filter(|name| *name != "operation").collect();
+    assert_eq!(right, stations);
 }
 
 /// Links of the pages lead to files.

@@ -203,8 +203,8 @@ fn limits() {
     let many = shape(&[2, 100, 2]);
     assert!(training(&many, &workgroups(10)).is_ok());
     let (argument, limit) = ("kernel", "max_compute_workgroups_per_dimension");
-    let error = Error::Limit { argument, limit, got: 9, needs: 11 };
-    let message = format!("kernel: needs {limit} of at least 11, the device has 9");
+    let error = Error::Limit { argument, limit, got: 9, needs: 10 };
+    let message = format!("kernel: needs {limit} of at least 10, the device has 9");
     is(training(&many, &workgroups(9)), &error, &message);
 
     let none = Caps { max_invocations: 0, ..CAPS };

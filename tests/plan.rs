@@ -1,111 +1,19 @@
 //! Plans: complete, within the limits of the device, each value taken once, and the ones that are picked for known
 //! layers.
 
+#[path = "plans/holds.rs"]
+mod holds;
 mod plans;
+#[path = "plans/taken.rs"]
+mod taken;
 
+use holds::holds;
 use proptest::prelude::*;
+use taken::Taken;
 use wgpu_batchnorm::{
-    BackwardOptions, Caps, Dtype, Error, InferenceOptions, Kernel, Launch, Place, Plan, Role, Shape,
-    TrainingOptions,
+    Affine, BackwardOptions, Caps, Dtype, Error, Gathered, Gradients, InferenceOptions, MAX_SETS, Plan,
+    Shape, TrainingOptions,
 };
-
-/// llvmpipe ends the loops of an invocation after 65 535 iterations in all; a reduction has two loops.
-const ITERATIONS: u32 = 8192;
-
-/// A constant that the plan chose, as the kernel's WGSL has it.
-fn constant(kernel: &Kernel, name: &str) -> u32 {
-    let start = format!("const {name} = ");
-    let wgsl = kernel.wgsl();
-    let line = wgsl.lines().find_map(|line| line.strip_prefix(&start)).expect("a constant");
-    line.trim_end_matches("u;").parse().expect("a number")
-}
-
-/// What has to be true of any plan.
-fn holds(plan: &Plan, dtype: Option<Dtype>, caps: &Caps) {
-    for launch in plan.launches() {
-        let params = launch.params;
-        let (grid, name) = (launch.grid, launch.kernel.name());
-        assert!(
-            grid.iter().all(|&size| (1..=caps.max_workgroups).contains(&size)),
-            "{plan}: {name} {grid:?}"
-        );
-        let workgroups = u64::from(grid[0]) * u64::from(grid[1]);
-        assert!(workgroups >= params.workgroups.into(), "{plan}: {name} has {workgroups} workgroups");
-        assert!(launch.kernel.workgroup_size() <= caps.max_invocations, "{plan}: {name}");
-        bound(plan, launch);
-        match name {
-            "train_moments" | "grad_sums" => reduces(plan, launch),
-            "train_merge" | "grad_merge" | "moments_merge" => merges(plan, launch),
-            _ => walks(plan, launch, dtype.expect("a tensor")),
-        }
-    }
-    regions(plan, caps);
-}
-
-/// Whatever a kernel binds is the caller's or lies in the workspace.
-fn bound(plan: &Plan, launch: &Launch) {
-    for binding in launch.kernel.bindings().iter().filter(|binding| binding.storage()) {
-        let role = match launch.place(binding.role) {
-            Place::Argument(role) => role,
-            Place::Workspace { .. } => Role::Workspace,
-        };
-        let argument = plan.arguments().iter().find(|argument| argument.role == role);
-        let argument = argument.unwrap_or_else(|| panic!("{plan}: {role:?} comes from nowhere"));
-        let right = !binding.writable || argument.access.writes();
-        assert!(right, "{plan}: {} writes {role:?}, which is an input", launch.kernel.name());
-    }
-}
-
-/// Chunks of a channel follow on each other and end with it; tiles of channels likewise.
-fn reduces(plan: &Plan, Launch { kernel, params, .. }: &Launch) {
-    let lanes = constant(kernel, "CHANNEL_LANES");
-    let value_lanes = kernel.workgroup_size() / lanes;
-    assert_eq!(kernel.workgroup_size(), lanes * value_lanes, "{plan}");
-    assert_eq!(params.workgroups, params.channels.div_ceil(lanes) * params.sets, "{plan}");
-    assert_eq!(params.sets, params.count.div_ceil(params.chunk), "{plan}");
-    assert!(params.chunk.div_ceil(value_lanes) <= ITERATIONS / 2, "{plan}");
-    // A chunk of one set ends in u32.
-    assert!(u64::from(params.sets) * u64::from(params.chunk) <= u32::MAX.into(), "{plan}");
-}
-
-fn merges(plan: &Plan, Launch { kernel, params, .. }: &Launch) {
-    let lanes = constant(kernel, "CHANNEL_LANES");
-    assert_eq!(params.workgroups, params.channels.div_ceil(lanes), "{plan}");
-    assert!(params.sets.div_ceil(kernel.workgroup_size() / lanes) <= ITERATIONS, "{plan}");
-}
-
-/// Pieces of the tensor follow on each other and end with it; a step of one item is where the next word lies.
-fn walks(plan: &Plan, Launch { kernel, params, .. }: &Launch, dtype: Dtype) {
-    let word_values = 4 / u32::try_from(dtype.size()).expect("a size");
-    let words = params.len.div_ceil(word_values);
-    let piece = kernel.workgroup_size() * constant(kernel, "ITEMS");
-    assert_eq!(params.workgroups, words.div_ceil(piece), "{plan}");
-    let step = kernel.workgroup_size() * word_values;
-    let (channels, positions) = (step / params.inner % params.channels, step % params.inner);
-    assert_eq!((params.item_channels, params.item_positions), (channels, positions), "{plan}");
-}
-
-/// Regions of the workspace lie in it, apart from each other, where the device lets bindings begin.
-fn regions(plan: &Plan, caps: &Caps) {
-    let mut regions: Vec<(u64, u64)> = plan
-        .launches()
-        .iter()
-        .flat_map(|launch| &launch.places)
-        .filter_map(|(_, place)| match place {
-            Place::Workspace { offset, bytes } => Some((*offset, *bytes)),
-            Place::Argument(_) => None,
-        })
-        .collect();
-    regions.sort_unstable();
-    regions.dedup();
-    for (offset, bytes) in &regions {
-        assert!(*bytes > 0 && offset % u64::from(caps.offset_alignment) == 0, "{plan}: {regions:?}");
-        assert!(offset + bytes <= plan.workspace_size(), "{plan}: {regions:?}");
-    }
-    assert!(regions.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0), "{plan}: {regions:?}");
-    let takes_one = plan.arguments().iter().any(|argument| argument.role == Role::Workspace);
-    assert_eq!(plan.workspace_size() > 0, takes_one, "{plan}");
-}
 
 #[test]
 fn every_variant() {
@@ -137,6 +45,22 @@ fn device() -> impl Strategy<Value = Caps> {
     })
 }
 
+/// The device after it was given what errors say it needs, one after the other: a plan is possible then.
+fn granted(mut caps: Caps, plan: impl Fn(&Caps) -> Result<Plan, Error>) -> Caps {
+    // Each limit is asked for by some buffer or launch; no plan has more than ten of them.
+    for _ in 0..10 {
+        let Err(Error::Limit { limit, needs, .. }) = plan(&caps) else { return caps };
+        let narrow = u32::try_from(needs);
+        match limit {
+            "max_compute_invocations_per_workgroup" => caps.max_invocations = narrow.expect("a size"),
+            "max_compute_workgroups_per_dimension" => caps.max_workgroups = narrow.expect("a size"),
+            "max_storage_buffer_binding_size" => caps.max_binding_size = needs,
+            limit => panic!("{limit}"),
+        }
+    }
+    panic!("{caps:?} never suffices: {:?}", plan(&caps))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
 
@@ -162,6 +86,8 @@ proptest! {
             Plan::backward(&shape, &BackwardOptions::default(), &caps),
             Plan::batch_moments(&shape, &caps),
             Plan::batch_gradient_sums(&shape, &caps),
+            Plan::normalize(&shape, Affine::Gamma, &caps),
+            Plan::input_gradient(&shape, Affine::Gamma, &caps),
         ];
         let plans = make();
         prop_assert_eq!(&plans, &make());
@@ -176,28 +102,263 @@ proptest! {
     }
 }
 
-/// The training plans of known layers on WebGPU's default device: sets, workgroups of train_moments and their size,
-/// workgroups of train_merge and of train_apply. Whoever changes the policy sees here for whom.
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
+
+    /// What an error says that a device needs is more than it has, and enough.
+    #[test]
+    fn what_is_asked_for_suffices(dims in dims(), sets in 1..=MAX_SETS, channels in 1u32..=1 << 20, caps in device()) {
+        let gathered = Gathered { sets, channels };
+        let merge = |caps: &Caps| Plan::merge_moments(gathered, 1e-5, None, caps);
+        let enough = granted(caps.clone(), merge);
+        holds(&merge(&enough).expect("a merge"), None, &enough);
+        let Ok(shape) = Shape::new(&dims, 1, Dtype::F32) else { return Ok(()) };
+        let backward = |caps: &Caps| Plan::backward(&shape, &BackwardOptions::default(), caps);
+        let enough = granted(caps, backward);
+        match backward(&enough) {
+            Ok(plan) => holds(&plan, Some(Dtype::F32), &enough),
+            Err(error) => prop_assert!(matches!(error, Error::TooFewValues { .. }), "{error}"),
+        }
+    }
+
+    /// Of any gathered records on any device: a plan that holds, the same each time, or a limit that is too low.
+    #[test]
+    fn any_merge_on_any_device(sets in 1..=MAX_SETS, channels in 1u32..=1 << 20, caps in device()) {
+        let gathered = Gathered { sets, channels };
+        let make = || [
+            Plan::merge_moments(gathered, 1e-5, None, &caps),
+            Plan::merge_gradient_sums(gathered, Gradients::default(), &caps),
+        ];
+        let plans = make();
+        prop_assert_eq!(&plans, &make());
+        for plan in plans {
+            match plan {
+                Ok(plan) => holds(&plan, None, &caps),
+                Err(Error::Limit { got, needs, .. }) => prop_assert!(needs > got),
+                Err(error) => return Err(TestCaseError::fail(error.to_string())),
+            }
+        }
+    }
+}
+
+/// The largest tensors, on a device with room for them and workgroups of any size: loops stay short, or the device is
+/// refused.
+#[test]
+fn the_largest_tensors() {
+    let most = i32::MAX as usize;
+    let shapes = [
+        [most, 1, 1],
+        [1, 1, most],
+        [1, most / 2, 2],
+        [2, most / 2, 1],
+        [46340, 1, 46340],
+        [1 << 20, 2047, 1],
+    ];
+    for (dims, dtype) in shapes.iter().flat_map(|dims| Dtype::ALL.map(|dtype| (dims, dtype))) {
+        let shape = Shape::new(dims, 1, dtype).expect("a shape");
+        for log in 0..=8 {
+            let caps = Caps { max_invocations: 1 << log, max_binding_size: 1 << 40, ..Caps::WEBGPU };
+            for plan in [
+                Plan::training(&shape, &TrainingOptions::default(), &caps),
+                Plan::inference(&shape, &InferenceOptions::default(), &caps),
+                Plan::backward(&shape, &BackwardOptions::default(), &caps),
+            ] {
+                match plan {
+                    Ok(plan) => holds(&plan, Some(dtype), &caps),
+                    // WebGPU's own width is enough for any.
+                    Err(error @ Error::Limit { .. }) => assert!(log < 8, "{shape}: {error}"),
+                    Err(error) => panic!("{shape}: {error}"),
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 200, ..ProptestConfig::default() })]
+
+    /// Reductions and walks take each value of the tensor once and know its channel, merges take each record once, and
+    /// each result is written once.
+    #[test]
+    fn each_value_is_taken_once(
+        dims in (1usize..40, 1usize..80, prop_oneof![Just(1usize), 2usize..100]),
+        f16 in any::<bool>(),
+        log in 0u32..=8,
+        max_workgroups in 60u32..300,
+    ) {
+        let dtype = if f16 { Dtype::F16 } else { Dtype::F32 };
+        let shape = Shape::new(&[dims.0, dims.1, dims.2], 1, dtype).expect("a shape");
+        let caps = Caps { max_invocations: 1 << log, max_workgroups, ..Caps::WEBGPU };
+        let plans = [
+            Plan::training(&shape, &TrainingOptions::default(), &caps),
+            Plan::backward(&shape, &BackwardOptions::default(), &caps),
+            Plan::batch_moments(&shape, &caps),
+        ];
+        for plan in plans {
+            let plan = match plan {
+                Err(Error::TooFewValues { .. } | Error::Limit { .. }) => continue,
+                plan => plan.expect("a plan"),
+            };
+            for launch in plan.launches() {
+                let Taken { values, read, written } = Taken::by(launch, &shape);
+                let is_merge = launch.kernel.name().ends_with("_merge");
+                prop_assert!(values.iter().all(|&times| times == u32::from(!is_merge)), "{plan}");
+                prop_assert!(read.iter().chain(&written).all(|&times| times == 1), "{plan}");
+            }
+        }
+    }
+}
+
+/// A plan knows the view of a tensor, not its rank nor its layout.
+#[test]
+fn nothing_but_the_view_matters() {
+    let plan = |dims: &[usize], axis| {
+        let shape = Shape::new(dims, axis, Dtype::F32).expect("a shape");
+        let training = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU).expect("a plan");
+        (training, Plan::backward(&shape, &BackwardOptions::default(), &Caps::WEBGPU).expect("a plan"))
+    };
+    let nchw = plan(&[8, 24, 14, 14], 1);
+    for (dims, axis) in
+        [(&[8, 24, 196][..], 1), (&[8, 24, 2, 7, 14], 1), (&[2, 4, 24, 196], 2), (&[8, 24, 14, 14, 1], 1)]
+    {
+        assert_eq!(plan(dims, axis), nchw);
+    }
+    assert_ne!(plan(&[8, 14, 14, 24], 3), nchw);
+}
+
+/// The plans of known layers on WebGPU's default device: of BN-Inception and ResNet-50 in both layouts and both types,
+/// fully connected, tiny, of one channel. Whoever changes the policy sees here for whom.
 #[test]
 fn plans_of_known_layers() {
-    type Row = (&'static [usize], usize, [u32; 5]);
-    let layers: [Row; 9] = [
-        (&[32, 64, 112, 112], 1, [32, 2048, 256, 32, 25088]),
-        (&[32, 112, 112, 64], 3, [1024, 2048, 256, 64, 25088]),
-        (&[32, 192, 28, 28], 1, [11, 2112, 256, 48, 4704]),
-        (&[32, 1024, 7, 7], 1, [2, 2048, 64, 32, 1568]),
-        (&[32, 7, 7, 1024], 3, [25, 800, 256, 512, 1568]),
-        (&[32, 2048, 7, 7], 1, [1, 2048, 64, 32, 3136]),
-        (&[128, 1024], 1, [2, 64, 256, 32, 128]),
-        (&[2, 3], 1, [1, 1, 64, 1, 1]),
-        (&[8, 1, 512, 512], 1, [1024, 1024, 256, 1, 2048]),
+    use Dtype::{F16, F32};
+    type Row = (&'static [usize], usize, Dtype, &'static str, u32, &'static str, u32);
+    let layers: &[Row] = &[
+        (
+            &[32, 64, 112, 112],
+            1,
+            F32,
+            "split in 32, train_moments 2048 @256, train_merge 32 @64, train_apply 25088 @256",
+            32768,
+            "split in 32, grad_sums 2048 @256, grad_merge 32 @64, grad_apply 25088 @256",
+            25344,
+        ),
+        (
+            &[32, 112, 112, 64],
+            3,
+            F32,
+            "split in 1024, train_moments 2048 @256, train_merge 64 @64, train_apply 25088 @256",
+            1048576,
+            "split in 1024, grad_sums 2048 @256, grad_merge 64 @64, grad_apply 25088 @256",
+            787200,
+        ),
+        (
+            &[32, 192, 28, 28],
+            1,
+            F32,
+            "split in 11, train_moments 2112 @256, train_merge 48 @64, train_apply 4704 @256",
+            33792,
+            "split in 11, grad_sums 2112 @256, grad_merge 48 @64, grad_apply 4704 @256",
+            27648,
+        ),
+        (
+            &[32, 192, 28, 28],
+            1,
+            F16,
+            "split in 11, train_moments 2112 @256, train_merge 48 @64, train_apply 2352 @256",
+            33792,
+            "split in 11, grad_sums 2112 @256, grad_merge 48 @64, grad_apply 2352 @256",
+            27648,
+        ),
+        (
+            &[32, 1024, 7, 7],
+            1,
+            F32,
+            "split in 2, train_moments 2048 @64, train_merge 32 @64, train_apply 1568 @256",
+            32768,
+            "split in 2, grad_sums 2048 @64, grad_merge 32 @64, grad_apply 1568 @256",
+            36864,
+        ),
+        (
+            &[32, 7, 7, 1024],
+            3,
+            F32,
+            "split in 25, train_moments 800 @256, train_merge 512 @64, train_apply 1568 @256",
+            409600,
+            "split in 25, grad_sums 800 @256, grad_merge 512 @64, grad_apply 1568 @256",
+            319488,
+        ),
+        (
+            &[32, 256, 56, 56],
+            1,
+            F32,
+            "split in 8, train_moments 2048 @256, train_merge 32 @64, train_apply 25088 @256",
+            32768,
+            "split in 8, grad_sums 2048 @256, grad_merge 32 @64, grad_apply 25088 @256",
+            27648,
+        ),
+        (
+            &[32, 56, 56, 256],
+            3,
+            F16,
+            "split in 256, train_moments 2048 @256, train_merge 256 @64, train_apply 12544 @256",
+            1048576,
+            "split in 256, grad_sums 2048 @256, grad_merge 256 @64, grad_apply 12544 @256",
+            789504,
+        ),
+        (
+            &[32, 2048, 7, 7],
+            1,
+            F32,
+            "split in 1, train_moments 2048 @64, train_merge 32 @64, train_apply 3136 @256",
+            32768,
+            "split in 1, grad_sums 2048 @64, grad_merge 32 @64, grad_apply 3136 @256",
+            49152,
+        ),
+        (
+            &[32, 7, 7, 2048],
+            3,
+            F32,
+            "split in 25, train_moments 1600 @256, train_merge 1024 @64, train_apply 3136 @256",
+            819200,
+            "split in 25, grad_sums 1600 @256, grad_merge 1024 @64, grad_apply 3136 @256",
+            638976,
+        ),
+        (
+            &[128, 1024],
+            1,
+            F32,
+            "split in 2, train_moments 64 @256, train_merge 32 @64, train_apply 128 @256",
+            32768,
+            "split in 2, grad_sums 64 @256, grad_merge 32 @64, grad_apply 128 @256",
+            36864,
+        ),
+        (
+            &[2, 3],
+            1,
+            F32,
+            "split in 1, train_moments 1 @64, train_merge 1 @64, train_apply 1 @256",
+            48,
+            "split in 1, grad_sums 1 @64, grad_merge 1 @64, grad_apply 1 @256",
+            292,
+        ),
+        (
+            &[8, 1, 512, 512],
+            1,
+            F32,
+            "split in 1024, train_moments 1024 @256, train_merge 1 @64, train_apply 2048 @256",
+            16384,
+            "split in 1024, grad_sums 1024 @256, grad_merge 1 @64, grad_apply 2048 @256",
+            12300,
+        ),
     ];
-    for (dims, axis, expected) in layers {
-        let shape = Shape::new(dims, axis, Dtype::F32).expect("a shape");
+    for (dims, axis, dtype, training, moments, backward, sums) in layers {
+        let shape = Shape::new(dims, *axis, *dtype).expect("a shape");
         let plan = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU).expect("a plan");
-        let [moments, merge, apply] = plan.launches() else { panic!("{plan}") };
-        let groups = [moments, merge, apply].map(|launch| launch.params.workgroups);
-        let actual = [moments.params.sets, groups[0], moments.kernel.workgroup_size(), groups[1], groups[2]];
-        assert_eq!(actual, expected, "{plan}");
+        assert_eq!(
+            plan.to_string(),
+            format!("training {shape}: {training}; 3 passes, workspace {moments} B")
+        );
+        let plan = Plan::backward(&shape, &BackwardOptions::default(), &Caps::WEBGPU).expect("a plan");
+        assert_eq!(plan.to_string(), format!("backward {shape}: {backward}; 5 passes, workspace {sums} B"));
     }
 }

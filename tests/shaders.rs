@@ -3,7 +3,7 @@
 
 mod plans;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem::offset_of;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -12,10 +12,26 @@ use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use wgpu_batchnorm::{Caps, GradientSums, Kernel, Moments, Params, Role, SavedStatistics, Sharing};
+use wgpu_batchnorm::{Caps, GradientSums, Kernel, Moments, Params, Plan, Role, SavedStatistics, Sharing};
+
+/// WebGPU's default limit of invocations in a workgroup.
+const INVOCATIONS: u32 = 256;
+
+/// WebGPU's default limit of the memory of a workgroup, in bytes.
+const WORKGROUP_STORAGE: u32 = 16384;
 
 /// WebGPU's default limit of storage buffers in a shader.
 const STORAGE_BUFFERS: usize = 8;
+
+/// The files that stand in an open place of a kernel, one or the other. The one of `map` goes with that of `elements`.
+const OPEN: [[&str; 2]; 6] = [
+    ["elements_f32", "elements_f16"],
+    ["gamma_given", "gamma_one"],
+    ["beta_given", "beta_zero"],
+    ["running_updated", "running_absent"],
+    ["dgamma_given", "dgamma_absent"],
+    ["dbeta_given", "dbeta_absent"],
+];
 
 /// A kernel, parsed and validated.
 struct Checked {
@@ -43,14 +59,23 @@ impl Checked {
     }
 }
 
-/// Every kernel of every plan, bound in either way.
-static KERNELS: LazyLock<Vec<Checked>> = LazyLock::new(|| {
+/// Every plan, on devices with workgroups of every size.
+static PLANS: LazyLock<Vec<Plan>> = LazyLock::new(|| {
     let mut plans = Vec::new();
     for caps in plans::devices() {
         plans.extend(plans::shapes().iter().flat_map(|shape| plans::of_shape(shape, &caps)));
         plans.extend(plans::of_merges(&caps));
     }
-    let kernels: HashSet<Kernel> = plans
+    for log in 0..=7 {
+        let caps = Caps { max_invocations: 1 << log, ..Caps::WEBGPU };
+        plans.extend(plans::shapes().iter().flat_map(|shape| plans::of_shape(shape, &caps)));
+    }
+    plans
+});
+
+/// Every kernel of every plan, bound in either way.
+static KERNELS: LazyLock<Vec<Checked>> = LazyLock::new(|| {
+    let kernels: HashSet<Kernel> = PLANS
         .iter()
         .flat_map(|plan| plan.launches())
         .flat_map(|launch| [Sharing::Separate, Sharing::Shared].map(|way| launch.kernel.with_sharing(way)))
@@ -82,6 +107,36 @@ fn every_file_is_joined() {
         .map(str::to_owned)
         .collect();
     assert_eq!(joined, files());
+}
+
+/// No combination of the files that may fill a kernel's open places is left out, in either way of binding.
+#[test]
+fn every_combination_is_joined() {
+    // Which file stands in each open place of the kernel, if it has the place, and the way of binding.
+    type Combination = (Vec<Option<usize>>, Sharing);
+    let combination = |Checked { kernel, wgsl, .. }: &Checked| -> Combination {
+        let is_joined = |name: &str| wgsl.contains(&format!("// lib/{name}.wgsl\n"));
+        let filled = OPEN.iter().map(|files| files.iter().position(|name| is_joined(name)));
+        (filled.collect(), kernel.sharing())
+    };
+    let names: BTreeSet<&str> = KERNELS.iter().map(Checked::name).collect();
+    for name in names {
+        let kernels = KERNELS.iter().filter(|checked| checked.name() == name);
+        let found: HashSet<Combination> = kernels.map(combination).collect();
+        let open: BTreeSet<usize> = found.iter().map(|(filled, _)| filled.iter().flatten().count()).collect();
+        assert_eq!(open.len(), 1, "{name}: {found:?}");
+        assert_eq!(Some(found.len()), open.first().map(|open| 2 << open), "{name}: {found:?}");
+    }
+    // Of every size that a workgroup may have, and with every number of channels side by side.
+    let text = |log: u32| format!("const CHANNEL_LANES = {}u;", 1 << log);
+    for name in ["train_moments", "grad_sums"] {
+        let kernels = || KERNELS.iter().filter(|checked| checked.name() == name);
+        let sizes: BTreeSet<u32> = kernels().map(|checked| checked.kernel.workgroup_size()).collect();
+        assert_eq!(sizes, (0..=8).map(|log| 1 << log).collect(), "{name}");
+        for lanes in (0..=5).map(text) {
+            assert!(kernels().any(|checked| checked.wgsl.contains(&lanes)), "{name}: {lanes}");
+        }
+    }
 }
 
 /// What a file says that it uses is a part, and what a kernel binds has a role: a word that is misspelt would be left
@@ -217,7 +272,7 @@ fn default_limits_suffice() {
         let name = kernel.name();
         let [entry] = &module.entry_points[..] else { panic!("{name}: more than one entry point") };
         assert_eq!((entry.name.as_str(), entry.workgroup_size), (name, [kernel.workgroup_size(), 1, 1]));
-        assert!(kernel.workgroup_size() <= Caps::WEBGPU.max_invocations, "{name}");
+        assert!(kernel.workgroup_size() <= INVOCATIONS, "{name}");
         let storage = kernel.bindings().iter().filter(|binding| binding.storage()).count();
         assert!(storage <= STORAGE_BUFFERS, "{name} binds {storage} buffers");
         let scratch: u32 = module
@@ -227,7 +282,41 @@ fn default_limits_suffice() {
             .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
             .sum();
         assert!(scratch <= 16 * kernel.workgroup_size(), "{name}: {scratch} bytes of workgroup memory");
+        assert!(scratch <= WORKGROUP_STORAGE, "{name}: {scratch} bytes of workgroup memory");
     }
+    let webgpu = Caps::WEBGPU;
+    assert_eq!((webgpu.max_invocations, webgpu.max_workgroup_storage), (INVOCATIONS, WORKGROUP_STORAGE));
+    assert_eq!(webgpu.max_storage_buffers as usize, STORAGE_BUFFERS);
+}
+
+/// The host counts the bytes of a buffer by the elements that the shader finds in it.
+#[test]
+fn arguments_have_the_elements_of_the_shader() {
+    let mut strides: BTreeMap<Role, u32> = BTreeMap::new();
+    for Checked { module, .. } in KERNELS.iter() {
+        for role in Role::BOUND.into_iter().filter(|role| *role != Role::Params) {
+            let mut variables = module.global_variables.iter().map(|(_, variable)| variable);
+            let Some(found) = variables.find(|found| found.name.as_deref() == Some(role.name())) else {
+                continue;
+            };
+            let TypeInner::Array { stride, .. } = module.types[found.ty].inner else { panic!("{role:?}") };
+            assert_eq!(*strides.entry(role).or_insert(stride), stride, "{role:?}");
+        }
+    }
+    let mut counted = BTreeSet::new();
+    for argument in PLANS.iter().flat_map(|plan| plan.arguments()) {
+        let (role, bytes) = (argument.role, argument.bytes);
+        match role {
+            // Two f16 make one word.
+            Role::X | Role::Y | Role::Dy | Role::Dx => {
+                assert_eq!((strides[&role], bytes % 4), (4, 0), "{role:?}");
+            }
+            Role::Workspace => continue,
+            _ => assert_eq!(bytes, argument.elements * u64::from(strides[&role]), "{role:?}"),
+        }
+        counted.insert(role);
+    }
+    assert_eq!(counted, strides.into_keys().collect());
 }
 
 /// The members of a struct of WGSL with their offsets, and its size.

@@ -86,7 +86,8 @@ pub(super) fn reduction(shape: &Shape, caps: &Caps) -> Result<Reduction, Error> 
 /// The workgroup of a merge, and the channels in it: as many invocations for each channel as there are sets.
 pub(super) fn merge(sets: u32, caps: &Caps) -> Result<(u32, u32), Error> {
     let workgroup = widest_workgroup(caps)?.min(64);
-    let needs = sets.div_ceil(MOST_SETS);
+    // Workgroups are powers of two: a device with 5 to 7 invocations has one of 4.
+    let needs = sets.div_ceil(MOST_SETS).next_power_of_two();
     if workgroup < needs {
         let (limit, got) = ("max_compute_invocations_per_workgroup", caps.max_invocations.into());
         return Err(Error::Limit { argument: "sets", limit, got, needs: needs.into() });

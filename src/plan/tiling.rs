@@ -9,12 +9,9 @@ pub(super) fn fold(workgroups: u32, caps: &Caps) -> Result<[u32; 2], Error> {
     let rows = u64::from(workgroups).div_ceil(got.max(1)).max(1);
     if rows > got {
         let limit = "max_compute_workgroups_per_dimension";
-        return Err(Error::Limit {
-            argument: "kernel",
-            limit,
-            got,
-            needs: u64::from(workgroups).isqrt() + 1,
-        });
+        // The root, rounded up.
+        let needs = u64::from(workgroups.saturating_sub(1)).isqrt() + 1;
+        return Err(Error::Limit { argument: "kernel", limit, got, needs });
     }
     // Both fit: rows is at most `got`, and so is the number of columns.
     Ok([workgroups.div_ceil(rows as u32), rows as u32])
@@ -32,9 +29,14 @@ mod tests {
     fn a_grid_covers_its_workgroups_and_stays_within_the_limit() {
         for max in [1, 2, 3, 7, 65_535] {
             for workgroups in [0, 1, 2, 3, 48, 49, 65_535, 65_536, 70_001, 1 << 20] {
-                let Ok([x, y]) = fold(workgroups, &caps(max)) else {
-                    assert!(u64::from(workgroups) > u64::from(max) * u64::from(max));
-                    continue;
+                let [x, y] = match fold(workgroups, &caps(max)) {
+                    Ok(grid) => grid,
+                    Err(Error::Limit { needs, .. }) => {
+                        let covers = |size: u64| size * size >= u64::from(workgroups);
+                        assert!(needs > max.into() && covers(needs) && !covers(needs - 1), "{workgroups}");
+                        continue;
+                    }
+                    Err(error) => panic!("{error}"),
                 };
                 assert!(x <= max && y <= max, "{workgroups} in {max}: {x}x{y}");
                 assert!(x * y >= workgroups && x * y - workgroups < x.max(y), "{workgroups}: {x}x{y}");

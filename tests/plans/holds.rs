@@ -1,0 +1,120 @@
+//! What has to be true of any plan: complete, within the limits of the device, each part of the work there once.
+
+use wgpu_batchnorm::{Caps, Dtype, GradientSums, Launch, Moments, Params, Place, Plan, Role};
+
+use crate::taken::constant;
+
+/// llvmpipe ends the loops of an invocation after 65 535 iterations in all; the documentation promises fewer than this.
+const ITERATIONS: u32 = 8500;
+
+/// The iterations of a tree over the invocations of a channel.
+fn tree(lanes: u32) -> u32 {
+    lanes.next_power_of_two().ilog2()
+}
+
+/// What has to be true of any plan.
+pub fn holds(plan: &Plan, dtype: Option<Dtype>, caps: &Caps) {
+    for launch in plan.launches() {
+        let params = launch.params;
+        let (grid, name) = (launch.grid, launch.kernel.name());
+        assert!(
+            grid.iter().all(|&size| (1..=caps.max_workgroups).contains(&size)),
+            "{plan}: {name} {grid:?}"
+        );
+        let workgroups = u64::from(grid[0]) * u64::from(grid[1]);
+        assert!(workgroups >= params.workgroups.into(), "{plan}: {name} has {workgroups} workgroups");
+        assert!(launch.kernel.workgroup_size() <= caps.max_invocations, "{plan}: {name}");
+        bound(plan, launch);
+        match name {
+            "train_moments" | "grad_sums" => reduces(plan, launch),
+            "train_merge" | "grad_merge" | "moments_merge" => merges(plan, launch),
+            _ => walks(plan, launch, dtype.expect("a tensor")),
+        }
+    }
+    regions(plan, caps);
+}
+
+/// Whatever a kernel binds is the caller's or lies in the workspace, with room for all of its records.
+fn bound(plan: &Plan, launch: &Launch) {
+    for binding in launch.kernel.bindings().iter().filter(|binding| binding.storage()) {
+        let role = match launch.place(binding.role) {
+            Place::Argument(role) => role,
+            Place::Workspace { bytes, .. } => {
+                let Params { channels, sets, .. } = launch.params;
+                // A binding cannot be empty, even where there is no set to read.
+                let record = match binding.role {
+                    Role::PartialMoments => Moments::SIZE * u64::from(sets.max(1)),
+                    Role::PartialSums => GradientSums::SIZE * u64::from(sets.max(1)),
+                    Role::Sums => GradientSums::SIZE,
+                    role => panic!("{plan}: {role:?} lies in the workspace"),
+                };
+                assert_eq!(bytes, record * u64::from(channels), "{plan}: {:?}", binding.role);
+                Role::Workspace
+            }
+        };
+        let argument = plan.arguments().iter().find(|argument| argument.role == role);
+        let argument = argument.unwrap_or_else(|| panic!("{plan}: {role:?} comes from nowhere"));
+        let right = !binding.writable || argument.access.writes();
+        assert!(right, "{plan}: {} writes {role:?}, which is an input", launch.kernel.name());
+    }
+}
+
+/// Chunks of a channel follow on each other and end with it; tiles of channels likewise.
+fn reduces(plan: &Plan, Launch { kernel, params, .. }: &Launch) {
+    let lanes = constant(kernel, "CHANNEL_LANES");
+    let value_lanes = kernel.workgroup_size() / lanes;
+    assert_eq!(kernel.workgroup_size(), lanes * value_lanes, "{plan}");
+    assert_eq!(params.workgroups, params.channels.div_ceil(lanes) * params.sets, "{plan}");
+    assert_eq!(params.sets, params.count.div_ceil(params.chunk), "{plan}");
+    // The blocks and the values in them, once for the mean and once for the deviations.
+    let values = params.chunk.div_ceil(value_lanes);
+    let iterations = 2 * (values + values.div_ceil(constant(kernel, "BLOCK")) + tree(value_lanes));
+    assert!(iterations < ITERATIONS, "{plan}: {iterations} iterations");
+    // A chunk of one set ends in u32.
+    assert!(u64::from(params.sets) * u64::from(params.chunk) <= u32::MAX.into(), "{plan}");
+}
+
+fn merges(plan: &Plan, Launch { kernel, params, .. }: &Launch) {
+    let lanes = constant(kernel, "CHANNEL_LANES");
+    assert_eq!(params.workgroups, params.channels.div_ceil(lanes), "{plan}");
+    let set_lanes = kernel.workgroup_size() / lanes;
+    let iterations = params.sets.div_ceil(set_lanes) + tree(set_lanes);
+    assert!(iterations < ITERATIONS, "{plan}: {iterations} iterations");
+}
+
+/// Pieces of the tensor follow on each other and end with it; a step of one item is where the next word lies.
+fn walks(plan: &Plan, Launch { kernel, params, .. }: &Launch, dtype: Dtype) {
+    let word_values = 4 / u32::try_from(dtype.size()).expect("a size");
+    let words = params.len.div_ceil(word_values);
+    let piece = kernel.workgroup_size() * constant(kernel, "ITEMS");
+    assert_eq!(params.workgroups, words.div_ceil(piece), "{plan}");
+    let step = kernel.workgroup_size() * word_values;
+    let (channels, positions) = (step / params.inner % params.channels, step % params.inner);
+    assert_eq!((params.item_channels, params.item_positions), (channels, positions), "{plan}");
+}
+
+/// Regions of the workspace lie in it, apart from each other, where the device lets bindings begin.
+fn regions(plan: &Plan, caps: &Caps) {
+    let mut regions: Vec<(u64, u64)> = plan
+        .launches()
+        .iter()
+        .flat_map(|launch| &launch.places)
+        .filter_map(|(_, place)| match place {
+            Place::Workspace { offset, bytes } => Some((*offset, *bytes)),
+            Place::Argument(_) => None,
+        })
+        .collect();
+    regions.sort_unstable();
+    regions.dedup();
+    for (offset, bytes) in &regions {
+        assert!(*bytes > 0 && offset % u64::from(caps.offset_alignment) == 0, "{plan}: {regions:?}");
+        assert!(offset + bytes <= plan.workspace_size(), "{plan}: {regions:?}");
+    }
+    assert!(regions.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0), "{plan}: {regions:?}");
+    let takes_one = plan.arguments().iter().any(|argument| argument.role == Role::Workspace);
+    assert_eq!(plan.workspace_size() > 0, takes_one, "{plan}");
+    let end = regions.last().map_or(0, |(offset, bytes)| offset + bytes);
+    // Of an empty batch no part of it is used.
+    assert!(plan.workspace_size() == end || end == 0, "{plan}: {regions:?}");
+    assert!(plan.arguments().iter().all(|argument| argument.bytes % 4 == 0), "{plan}");
+}
