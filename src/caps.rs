@@ -22,18 +22,37 @@ pub struct Caps {
     pub max_binding_size: u64,
     /// `min_storage_buffer_offset_alignment`, in bytes.
     pub offset_alignment: u32,
+    /// Whether the device has [`wgpu::Features::SUBGROUP`].
+    pub subgroups: bool,
+    /// Whether it is a CPU, as lavapipe and WARP are: launches cost little there, and cache misses much.
+    pub cpu: bool,
 }
 
 impl Caps {
     /// The limits that every WebGPU device has, and wgpu's defaults.
     pub const WEBGPU: Self = Self::from_limits(&wgpu::Limits::defaults());
 
-    /// The limits of a device.
+    /// All that a plan may know of a device.
     ///
     /// ```no_run
     /// # fn f(device: &wgpu::Device) {
-    /// let caps = wgpu_batchnorm::Caps::from_limits(&device.limits());
+    /// let caps = wgpu_batchnorm::Caps::from_device(device);
     /// # }
+    /// ```
+    pub fn from_device(device: &wgpu::Device) -> Self {
+        Self {
+            subgroups: device.features().contains(wgpu::Features::SUBGROUP),
+            cpu: device.adapter_info().device_type == wgpu::DeviceType::Cpu,
+            ..Self::from_limits(&device.limits())
+        }
+    }
+
+    /// The limits of a device without features.
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Caps, wgpu};
+    ///
+    /// assert_eq!(Caps::from_limits(&wgpu::Limits::defaults()), Caps::WEBGPU);
     /// ```
     pub const fn from_limits(limits: &wgpu::Limits) -> Self {
         let (a, b) = (limits.max_compute_invocations_per_workgroup, limits.max_compute_workgroup_size_x);
@@ -44,6 +63,8 @@ impl Caps {
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             max_binding_size: limits.max_storage_buffer_binding_size,
             offset_alignment: limits.min_storage_buffer_offset_alignment,
+            subgroups: false,
+            cpu: false,
         }
     }
 }

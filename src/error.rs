@@ -76,6 +76,14 @@ pub enum Error {
         /// Operation that it was given to.
         needs: &'static str,
     },
+    /// A strategy that cannot serve this shape on this device.
+    #[error("strategy: {got} cannot serve it, {reason}")]
+    Strategy {
+        /// Name of the strategy.
+        got: &'static str,
+        /// What it would need.
+        reason: String,
+    },
     /// A merge of no sets, or of more than the kernel's loops may walk.
     #[error("sets: is {got}, needs to be between 1 and {max}")]
     Sets {
@@ -95,6 +103,14 @@ pub enum Error {
         got: u64,
         /// Value needed.
         needs: u64,
+    },
+    /// A feature that a plan was made for is not there.
+    #[error("{argument}: needs the feature {needs}, the device is without")]
+    Feature {
+        /// The kernel that needs it.
+        argument: &'static str,
+        /// Constant of [`wgpu::Features`].
+        needs: &'static str,
     },
     /// A buffer that the description calls for was not given.
     #[error("{argument}: is absent, needs a buffer of {needs} bytes")]

@@ -21,6 +21,28 @@ impl Presence {
     }
 }
 
+/// How many channels a block has, see `shaders/lib/block.wgsl`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Channels {
+    /// The kernel has no blocks.
+    #[default]
+    Unblocked,
+    /// One: each lane of each vector is of it.
+    One,
+    /// Several: which one a lane is of depends on where its vector lies.
+    Many,
+}
+
+/// How the invocations of a workgroup add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Reduce {
+    /// A tree in workgroup memory.
+    #[default]
+    Tree,
+    /// Subgroup operations first.
+    Subgroups,
+}
+
 /// Which files fill the open places of a kernel. A kernel looks at those that its `// uses:` lines name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Parts {
@@ -36,6 +58,10 @@ pub(crate) struct Parts {
     pub(crate) dgamma: Presence,
     /// Gradient of beta.
     pub(crate) dbeta: Presence,
+    /// Channels in a block.
+    pub(crate) channels: Channels,
+    /// Sums over a workgroup.
+    pub(crate) reduce: Reduce,
 }
 
 impl Parts {
@@ -53,9 +79,9 @@ impl Parts {
 pub(crate) struct Tuning {
     /// Invocations in a workgroup, a power of two.
     pub(crate) workgroup: u32,
-    /// Neighbouring channels that a workgroup reduces side by side, a power of two.
+    /// Neighbouring channels that a workgroup takes side by side, a power of two.
     pub(crate) channel_lanes: u32,
-    /// Words that one invocation of a flat kernel handles.
+    /// Words or vectors that one invocation has under way together.
     pub(crate) items: u32,
     /// Terms that are summed before they join a longer sum.
     pub(crate) block: u32,
@@ -102,6 +128,19 @@ impl Kernel {
         self.tuning.workgroup
     }
 
+    /// Bytes of workgroup memory that it takes at most.
+    pub fn workgroup_storage(&self) -> u32 {
+        let Tuning { workgroup, channel_lanes, .. } = self.tuning;
+        // The lanes of all invocations as f32, and what is known of each channel.
+        let (columns, known) = match self.parts.channels {
+            Channels::Unblocked => (0, 0),
+            Channels::One => (0, 24),
+            Channels::Many => (workgroup * 4 * (16 / self.parts.elements.size() as u32), 24 * channel_lanes),
+        };
+        // Records of 16 bytes that are merged, or pairs of sums.
+        (workgroup * 16).max(workgroup * 8 + columns) + known
+    }
+
     /// How its buffers are bound.
     pub fn sharing(&self) -> Sharing {
         self.sharing
@@ -131,7 +170,7 @@ impl Kernel {
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
 /// let plan = Plan::inference(&shape, &InferenceOptions::default(), &Caps::WEBGPU)?;
 /// let params = plan.launches()[0].params;
-/// assert_eq!((params.channels, params.inner, bytemuck::bytes_of(&params).len()), (64, 784, 48));
+/// assert_eq!((params.channels, params.inner, bytemuck::bytes_of(&params).len()), (64, 784, 80));
 /// # Ok::<(), wgpu_batchnorm::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
@@ -145,7 +184,7 @@ pub struct Params {
     pub count: u32,
     /// Values in the tensor.
     pub len: u32,
-    /// Values per channel that one workgroup reduces.
+    /// What one workgroup takes: values of each channel, or vectors of a block.
     pub chunk: u32,
     /// Partial results per channel.
     pub sets: u32,
@@ -161,4 +200,20 @@ pub struct Params {
     pub item_channels: u32,
     /// Positions in `inner` from one item of a flat kernel to the next.
     pub item_positions: u32,
+    /// Vectors of a block in one row of the tensor.
+    pub run: u32,
+    /// Vectors in one row of the tensor.
+    pub row: u32,
+    /// Vectors of a block in the whole tensor.
+    pub vectors: u32,
+    /// Blocks in the tensor.
+    pub blocks: u32,
+    /// Invocations of a workgroup that take vectors of a block.
+    pub stride: u32,
+    /// Vectors of the tensor from one vector of an invocation to its next.
+    pub step: u32,
+    /// Vectors of the run from one vector of an invocation to its next.
+    pub step_positions: u32,
+    /// Fills the block up to 16 bytes.
+    pub unused: u32,
 }

@@ -41,7 +41,7 @@ pub(crate) struct Pipeline {
 impl Context {
     /// A context for the caller's device. The device needs no features, and no limits above WebGPU's defaults.
     pub fn new(device: &wgpu::Device) -> Self {
-        let caps = Caps::from_limits(&device.limits());
+        let caps = Caps::from_device(device);
         let inner = Inner { device: device.clone(), caps, pipelines: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
@@ -70,8 +70,7 @@ impl Context {
         let numbers = bindings.iter().map(|binding| u64::from(binding.role.binding()) + 1).max().unwrap_or(0);
         let (caps, workgroup) = (self.caps(), u64::from(kernel.tuning.workgroup));
         let limits = self.device().limits();
-        // Every kernel that reduces keeps one record of 16 bytes at most for each invocation.
-        let scratch = workgroup * 16;
+        let scratch = kernel.workgroup_storage().into();
         for (limit, got, needs) in [
             ("max_storage_buffers_per_shader_stage", caps.max_storage_buffers.into(), storage),
             ("max_compute_invocations_per_workgroup", caps.max_invocations.into(), workgroup),

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use crate::kernel::{Kernel, Presence, Sharing};
+use crate::kernel::{Channels, Kernel, Presence, Reduce, Sharing};
 use crate::role::Role;
 use crate::tensor::Dtype;
 
@@ -19,15 +19,33 @@ macro_rules! files {
 /// Every file under `shaders/`, by its path there without the extension.
 const FILES: &[(&str, &str)] = files![
     "kernels/grad_apply"
+    "kernels/grad_block_apply"
+    "kernels/grad_block_finish"
+    "kernels/grad_block_sums"
+    "kernels/grad_fused"
     "kernels/grad_merge"
+    "kernels/grad_resident"
     "kernels/grad_sums"
     "kernels/infer_apply"
+    "kernels/infer_block_apply"
     "kernels/moments_merge"
     "kernels/train_apply"
+    "kernels/train_block_apply"
+    "kernels/train_block_finish"
+    "kernels/train_block_moments"
+    "kernels/train_fused"
     "kernels/train_merge"
     "kernels/train_moments"
+    "kernels/train_resident"
     "lib/beta_given"
     "lib/beta_zero"
+    "lib/block"
+    "lib/channel_sums_many"
+    "lib/channel_sums_one"
+    "lib/channel_table"
+    "lib/channels_many"
+    "lib/channels_one"
+    "lib/coefficients"
     "lib/cursor"
     "lib/dbeta_absent"
     "lib/dbeta_given"
@@ -35,22 +53,42 @@ const FILES: &[(&str, &str)] = files![
     "lib/dgamma_given"
     "lib/elements_f16"
     "lib/elements_f32"
+    "lib/finish"
     "lib/finite"
     "lib/gamma_given"
     "lib/gamma_one"
+    "lib/gather_f16"
+    "lib/gather_f32"
+    "lib/grad_finish"
+    "lib/grad_step"
+    "lib/gradient_loop"
     "lib/gradient_sums"
     "lib/grid"
+    "lib/invocation_plain"
+    "lib/invocation_subgroups"
     "lib/lanes"
     "lib/map_f16"
     "lib/map_f32"
     "lib/merge"
+    "lib/merge_sums"
     "lib/moments"
+    "lib/normalize_loop"
+    "lib/normalized"
     "lib/params"
-    "lib/reduce"
+    "lib/reduce_subgroups"
+    "lib/reduce_tree"
     "lib/running_absent"
     "lib/running_updated"
     "lib/saved"
+    "lib/share"
+    "lib/sums_loop"
+    "lib/tally"
+    "lib/tally_loop"
+    "lib/vectors_f16"
+    "lib/vectors_f32"
     "lib/walk"
+    "lib/write_lanes_f16"
+    "lib/write_lanes_f32"
 ];
 
 /// A buffer that a kernel binds.
@@ -109,7 +147,7 @@ impl Kernel {
             let _ = writeln!(wgsl, "@group(0) @binding({number}) var<{space}> {name}: {wgsl_type};");
         }
         for path in self.files() {
-            let _ = write!(wgsl, "\n// {path}.wgsl\n{}", text(&path));
+            let _ = write!(wgsl, "\n// {path}.wgsl\n{}", repeated(text(&path), tuning.items));
         }
         wgsl
     }
@@ -162,15 +200,28 @@ impl Kernel {
             Presence::Given => given,
             Presence::Absent => absent,
         };
+        let of_dtype = |f32, f16| match parts.elements {
+            Dtype::F32 => f32,
+            Dtype::F16 => f16,
+        };
+        let of_channels = |one, many| match parts.channels {
+            Channels::Unblocked | Channels::One => one,
+            Channels::Many => many,
+        };
+        let of_reduce = |tree, subgroups| match parts.reduce {
+            Reduce::Tree => tree,
+            Reduce::Subgroups => subgroups,
+        };
         match part {
-            "elements" => match parts.elements {
-                Dtype::F32 => "elements_f32",
-                Dtype::F16 => "elements_f16",
-            },
-            "map" => match parts.elements {
-                Dtype::F32 => "map_f32",
-                Dtype::F16 => "map_f16",
-            },
+            "elements" => of_dtype("elements_f32", "elements_f16"),
+            "map" => of_dtype("map_f32", "map_f16"),
+            "vectors" => of_dtype("vectors_f32", "vectors_f16"),
+            "gather" => of_dtype("gather_f32", "gather_f16"),
+            "write_lanes" => of_dtype("write_lanes_f32", "write_lanes_f16"),
+            "channels" => of_channels("channels_one", "channels_many"),
+            "channel_sums" => of_channels("channel_sums_one", "channel_sums_many"),
+            "reduce" => of_reduce("reduce_tree", "reduce_subgroups"),
+            "invocation" => of_reduce("invocation_plain", "invocation_subgroups"),
             "gamma" => pick(parts.gamma, "gamma_given", "gamma_one"),
             "beta" => pick(parts.beta, "beta_given", "beta_zero"),
             "running" => pick(parts.running, "running_updated", "running_absent"),
@@ -179,6 +230,33 @@ impl Kernel {
             file => file,
         }
     }
+}
+
+/// The text with its `// repeat:` ... `// end` parts written out ITEMS times, `$k` counting them: drivers do not unroll
+/// the loops that naga writes, and arrays that are indexed in a loop do not stay in registers.
+fn repeated(text: &str, items: u32) -> String {
+    let mut written = String::with_capacity(text.len());
+    let mut part: Option<String> = None;
+    for line in text.lines() {
+        match (line.trim(), &mut part) {
+            ("// repeat:", None) => part = Some(String::new()),
+            ("// end", Some(lines)) => {
+                for item in 0..items {
+                    written.push_str(&lines.replace("$k", &item.to_string()));
+                }
+                part = None;
+            }
+            (_, Some(lines)) => {
+                lines.push_str(line);
+                lines.push('\n');
+            }
+            (_, None) => {
+                written.push_str(line);
+                written.push('\n');
+            }
+        }
+    }
+    written
 }
 
 /// The text of a file, empty for an unknown one: tests/shaders.rs joins and validates every variant.

@@ -2,7 +2,7 @@
 
 use wgpu_batchnorm::{
     Affine, BackwardOptions, Caps, Dtype, Error, Gathered, Gradients, InferenceOptions, MAX_SETS, Plan,
-    RunningStatistics, RunningVariance, Shape, TrainingOptions, reference,
+    RunningStatistics, RunningVariance, Shape, Strategy, TrainingOptions, reference,
 };
 
 const CAPS: Caps = Caps::WEBGPU;
@@ -181,7 +181,9 @@ fn sets() {
 /// Each limit that a plan depends on, at the last value that does and the first that does not.
 #[test]
 fn limits() {
-    let training = |shape: &Shape, caps: &Caps| Plan::training(shape, &TrainingOptions::default(), caps);
+    let training = |shape: &Shape, caps: &Caps| {
+        Plan::training_by(Strategy::General, shape, &TrainingOptions::default(), caps)
+    };
 
     let binding = |max_binding_size| Caps { max_binding_size, ..CAPS };
     assert!(training(&shape(&[64, 3, 4]), &binding(3072)).is_ok());

@@ -189,14 +189,17 @@ proptest! {
         let dtype = if f16 { Dtype::F16 } else { Dtype::F32 };
         let shape = Shape::new(&[dims.0, dims.1, dims.2], 1, dtype).expect("a shape");
         let caps = Caps { max_invocations: 1 << log, max_workgroups, ..Caps::WEBGPU };
-        let plans = [
-            Plan::training(&shape, &TrainingOptions::default(), &caps),
-            Plan::backward(&shape, &BackwardOptions::default(), &caps),
+        let mut plans = vec![
+            Plan::inference(&shape, &InferenceOptions::default(), &caps),
             Plan::batch_moments(&shape, &caps),
         ];
+        for strategy in wgpu_batchnorm::Strategy::ALL {
+            plans.push(Plan::training_by(strategy, &shape, &TrainingOptions::default(), &caps));
+            plans.push(Plan::backward_by(strategy, &shape, &BackwardOptions::default(), &caps));
+        }
         for plan in plans {
             let plan = match plan {
-                Err(Error::TooFewValues { .. } | Error::Limit { .. }) => continue,
+                Err(Error::TooFewValues { .. } | Error::Limit { .. } | Error::Strategy { .. }) => continue,
                 plan => plan.expect("a plan"),
             };
             for launch in plan.launches() {

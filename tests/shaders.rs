@@ -23,9 +23,13 @@ const WORKGROUP_STORAGE: u32 = 16384;
 /// WebGPU's default limit of storage buffers in a shader.
 const STORAGE_BUFFERS: usize = 8;
 
-/// The files that stand in an open place of a kernel, one or the other. The one of `map` goes with that of `elements`.
-const OPEN: [[&str; 2]; 6] = [
+/// The files that stand in an open place of a kernel, one or the other. Those that are not here go
+/// with one that is.
+const OPEN: [[&str; 2]; 9] = [
     ["elements_f32", "elements_f16"],
+    ["vectors_f32", "vectors_f16"],
+    ["channels_one", "channels_many"],
+    ["reduce_tree", "reduce_subgroups"],
     ["gamma_given", "gamma_one"],
     ["beta_given", "beta_zero"],
     ["running_updated", "running_absent"],
@@ -47,7 +51,7 @@ impl Checked {
         let module = naga::front::wgsl::parse_str(&wgsl)
             .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&wgsl)));
         // unpack2x16float: every WebGPU device has it, naga lists it by name.
-        let capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+        let capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SUBGROUP;
         let info = Validator::new(ValidationFlags::all(), capabilities)
             .validate(&module)
             .unwrap_or_else(|error| panic!("{}: {}", kernel.name(), error.emit_to_string(&wgsl)));
@@ -60,15 +64,16 @@ impl Checked {
 }
 
 /// Every plan, on devices with workgroups of every size.
-static PLANS: LazyLock<Vec<Plan>> = LazyLock::new(|| {
+static PLANS: LazyLock<Vec<(Caps, Plan)>> = LazyLock::new(|| {
     let mut plans = Vec::new();
     for caps in plans::devices() {
-        plans.extend(plans::shapes().iter().flat_map(|shape| plans::of_shape(shape, &caps)));
-        plans.extend(plans::of_merges(&caps));
+        let of_shapes = plans::shapes().into_iter().flat_map(|shape| plans::of_shape(&shape, &caps));
+        plans.extend(of_shapes.chain(plans::of_merges(&caps)).map(|plan| (caps.clone(), plan)));
     }
     for log in 0..=7 {
         let caps = Caps { max_invocations: 1 << log, ..Caps::WEBGPU };
-        plans.extend(plans::shapes().iter().flat_map(|shape| plans::of_shape(shape, &caps)));
+        let of_shapes = plans::shapes().into_iter().flat_map(|shape| plans::of_shape(&shape, &caps));
+        plans.extend(of_shapes.map(|plan| (caps.clone(), plan)));
     }
     plans
 });
@@ -77,7 +82,7 @@ static PLANS: LazyLock<Vec<Plan>> = LazyLock::new(|| {
 static KERNELS: LazyLock<Vec<Checked>> = LazyLock::new(|| {
     let kernels: HashSet<Kernel> = PLANS
         .iter()
-        .flat_map(|plan| plan.launches())
+        .flat_map(|(_, plan)| plan.launches())
         .flat_map(|launch| [Sharing::Separate, Sharing::Shared].map(|way| launch.kernel.with_sharing(way)))
         .collect();
     kernels.into_iter().map(Checked::new).collect()
@@ -125,7 +130,15 @@ fn every_combination_is_joined() {
         let found: HashSet<Combination> = kernels.map(combination).collect();
         let open: BTreeSet<usize> = found.iter().map(|(filled, _)| filled.iter().flatten().count()).collect();
         assert_eq!(open.len(), 1, "{name}: {found:?}");
-        assert_eq!(Some(found.len()), open.first().map(|open| 2 << open), "{name}: {found:?}");
+        // Subgroups add up over one channel.
+        let [channels, reduce] = [2, 3].map(|place| found.iter().all(|(filled, _)| filled[place].is_some()));
+        let all = open.first().map_or(0, |open| 2 << open);
+        let expected = match (channels, reduce) {
+            (true, true) => all / 4 * 3,
+            (false, true) => all / 2,
+            (_, false) => all,
+        };
+        assert_eq!(found.len(), expected, "{name}: {found:?}");
     }
     // Of every size that a workgroup may have, and with every number of channels side by side.
     let text = |log: u32| format!("const CHANNEL_LANES = {}u;", 1 << log);
@@ -143,7 +156,22 @@ fn every_combination_is_joined() {
 /// out in silence.
 #[test]
 fn headers_name_parts_and_roles() {
-    let open = ["elements", "map", "gamma", "beta", "running", "dgamma", "dbeta"];
+    let open = [
+        "elements",
+        "map",
+        "vectors",
+        "gather",
+        "write_lanes",
+        "channels",
+        "channel_sums",
+        "reduce",
+        "invocation",
+        "gamma",
+        "beta",
+        "running",
+        "dgamma",
+        "dbeta",
+    ];
     let names: Vec<&str> = Role::BOUND.iter().map(|role| role.name()).collect();
     let files = files();
     for file in &files {
@@ -171,13 +199,14 @@ fn headers_name_parts_and_roles() {
     }
 }
 
-/// No feature, no atomics, no talk between workgroups.
+/// No feature, but for subgroups where they are asked for; no atomics, no talk between workgroups.
 #[test]
 fn plain_webgpu() {
     for Checked { wgsl, kernel, .. } in KERNELS.iter() {
         let code: String = wgsl.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
         for word in ["enable ", "atomic", "storageBarrier", "subgroup", "override"] {
-            assert!(!code.contains(word), "{} has {word:?}", kernel.name());
+            let asked_for = word == "subgroup" && wgsl.contains("// lib/reduce_subgroups.wgsl");
+            assert!(asked_for || !code.contains(word), "{} has {word:?}", kernel.name());
         }
     }
 }
@@ -272,7 +301,6 @@ fn default_limits_suffice() {
         let name = kernel.name();
         let [entry] = &module.entry_points[..] else { panic!("{name}: more than one entry point") };
         assert_eq!((entry.name.as_str(), entry.workgroup_size), (name, [kernel.workgroup_size(), 1, 1]));
-        assert!(kernel.workgroup_size() <= INVOCATIONS, "{name}");
         let storage = kernel.bindings().iter().filter(|binding| binding.storage()).count();
         assert!(storage <= STORAGE_BUFFERS, "{name} binds {storage} buffers");
         let scratch: u32 = module
@@ -281,7 +309,14 @@ fn default_limits_suffice() {
             .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
             .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
             .sum();
-        assert!(scratch <= 16 * kernel.workgroup_size(), "{name}: {scratch} bytes of workgroup memory");
+        let counted = kernel.workgroup_storage();
+        assert!(scratch <= counted, "{name}: {scratch} bytes of workgroup memory, {counted} counted");
+    }
+    for kernel in PLANS.iter().filter(|(caps, _)| *caps == Caps::WEBGPU).flat_map(|(_, plan)| plan.launches())
+    {
+        let (name, kernel) = (kernel.kernel.name(), kernel.kernel);
+        assert!(kernel.workgroup_size() <= INVOCATIONS, "{name}");
+        let scratch = kernel.workgroup_storage();
         assert!(scratch <= WORKGROUP_STORAGE, "{name}: {scratch} bytes of workgroup memory");
     }
     let webgpu = Caps::WEBGPU;
@@ -292,7 +327,7 @@ fn default_limits_suffice() {
 /// The host counts the bytes of a buffer by the elements that the shader finds in it.
 #[test]
 fn arguments_have_the_elements_of_the_shader() {
-    let mut strides: BTreeMap<Role, u32> = BTreeMap::new();
+    let mut strides: BTreeMap<Role, BTreeSet<u32>> = BTreeMap::new();
     for Checked { module, .. } in KERNELS.iter() {
         for role in Role::BOUND.into_iter().filter(|role| *role != Role::Params) {
             let mut variables = module.global_variables.iter().map(|(_, variable)| variable);
@@ -300,19 +335,22 @@ fn arguments_have_the_elements_of_the_shader() {
                 continue;
             };
             let TypeInner::Array { stride, .. } = module.types[found.ty].inner else { panic!("{role:?}") };
-            assert_eq!(*strides.entry(role).or_insert(stride), stride, "{role:?}");
+            strides.entry(role).or_default().insert(stride);
         }
     }
     let mut counted = BTreeSet::new();
-    for argument in PLANS.iter().flat_map(|plan| plan.arguments()) {
+    for argument in PLANS.iter().flat_map(|(_, plan)| plan.arguments()) {
         let (role, bytes) = (argument.role, argument.bytes);
         match role {
-            // Two f16 make one word.
+            // Words, and vectors of four.
             Role::X | Role::Y | Role::Dy | Role::Dx => {
-                assert_eq!((strides[&role], bytes % 4), (4, 0), "{role:?}");
+                assert!(strides[&role] == BTreeSet::from([4, 16]) && bytes % 4 == 0, "{role:?}");
             }
             Role::Workspace => continue,
-            _ => assert_eq!(bytes, argument.elements * u64::from(strides[&role]), "{role:?}"),
+            _ => {
+                let [stride] = *strides[&role].iter().collect::<Vec<_>>() else { panic!("{role:?} has two") };
+                assert_eq!(bytes, argument.elements * u64::from(*stride), "{role:?}");
+            }
         }
         counted.insert(role);
     }
@@ -339,7 +377,7 @@ fn records_are_those_of_the_host() {
         };
     }
     same!("Params", Params, channels inner count len chunk sets workgroups eps momentum correction item_channels
-        item_positions);
+        item_positions run row vectors blocks stride step step_positions unused);
     same!("Saved", SavedStatistics, pivot difference variance invstd);
     same!("Moments", Moments, count pivot difference m2);
     same!("GradientSums", GradientSums, count dy dy_centered);

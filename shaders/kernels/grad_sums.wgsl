@@ -28,25 +28,21 @@ fn sum_gradients(channel: u32, begin: u32, end: u32) -> vec2<f32> {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn grad_sums(
-    @builtin(workgroup_id) id: vec3<u32>,
-    @builtin(num_workgroups) grid: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
+fn grad_sums(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, me: Invocation) {
     let group = workgroup_index(id, grid);
     if (group >= params.workgroups) {
         return;
     }
     let tiles = (params.channels + CHANNEL_LANES - 1u) / CHANNEL_LANES;
     let part = group / tiles;
-    let channel = (group - part * tiles) * CHANNEL_LANES + local % CHANNEL_LANES;
+    let channel = (group - part * tiles) * CHANNEL_LANES + me.local % CHANNEL_LANES;
     let inside = channel < params.channels;
     let begin = part * params.chunk;
     let end = min(begin + params.chunk, params.count);
     // Channels beyond the last have no share, but take part in the barriers.
-    let first = select(end, begin + local / CHANNEL_LANES, inside);
-    let sums = reduce(local, sum_gradients(channel, first, end));
-    if (inside && local < CHANNEL_LANES) {
+    let first = select(end, begin + me.local / CHANNEL_LANES, inside);
+    let sums = reduce(me, sum_gradients(channel, first, end));
+    if (inside && me.local < CHANNEL_LANES) {
         partial_sums[part * params.channels + channel] = GradientSums(end - begin, sums.x, sums.y);
     }
 }

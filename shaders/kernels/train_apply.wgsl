@@ -11,12 +11,8 @@ fn map_value(channel: u32, value: f32, unused: f32) -> f32 {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn train_apply(
-    @builtin(workgroup_id) id: vec3<u32>,
-    @builtin(num_workgroups) grid: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let first = workgroup_index(id, grid) * WORKGROUP * ITEMS + local;
+fn train_apply(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, me: Invocation) {
+    let first = workgroup_index(id, grid) * WORKGROUP * ITEMS + me.local;
     var at = place_of(first * WORD_VALUES);
     for (var item = 0u; item < ITEMS; item += 1u) {
         let word = first + item * WORKGROUP;

@@ -25,24 +25,20 @@ fn sum_deviations(channel: u32, begin: u32, end: u32, origin: f32) -> vec2<f32> 
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn train_moments(
-    @builtin(workgroup_id) id: vec3<u32>,
-    @builtin(num_workgroups) grid: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
+fn train_moments(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, me: Invocation) {
     let group = workgroup_index(id, grid);
     if (group >= params.workgroups) {
         return;
     }
     let tiles = (params.channels + CHANNEL_LANES - 1u) / CHANNEL_LANES;
     let part = group / tiles;
-    let channel = (group - part * tiles) * CHANNEL_LANES + local % CHANNEL_LANES;
+    let channel = (group - part * tiles) * CHANNEL_LANES + me.local % CHANNEL_LANES;
     let inside = channel < params.channels;
     let begin = part * params.chunk;
     let end = min(begin + params.chunk, params.count);
     let count = f32(end - begin);
     // Channels beyond the last have no share, but take part in the barriers.
-    let first = select(end, begin + local / CHANNEL_LANES, inside);
+    let first = select(end, begin + me.local / CHANNEL_LANES, inside);
 
     var origin = 0.0;
     if (inside) {
@@ -52,10 +48,10 @@ fn train_moments(
     if (!is_finite(origin)) {
         origin = 0.0;
     }
-    let pivot = origin + reduce(local, sum_deviations(channel, first, end, origin)).x / count;
-    let sums = reduce(local, sum_deviations(channel, first, end, pivot));
+    let pivot = origin + reduce(me, sum_deviations(channel, first, end, origin)).x / count;
+    let sums = reduce(me, sum_deviations(channel, first, end, pivot));
 
-    if (inside && local < CHANNEL_LANES) {
+    if (inside && me.local < CHANNEL_LANES) {
         // The pivot is the mean rounded to f32: the difference is what that lost.
         let difference = select(0.0, sums.x / count, is_finite(pivot));
         // NaN and infinity stay what they are: infinity less infinity is NaN, and compilers fold a

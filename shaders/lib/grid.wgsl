@@ -1,3 +1,4 @@
+// uses: invocation
 // A one-dimensional grid folded into two dimensions, since one holds 65535 workgroups at most.
 
 fn workgroup_index(id: vec3<u32>, grid: vec3<u32>) -> u32 {

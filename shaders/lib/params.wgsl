@@ -8,7 +8,7 @@ struct Params {
     count: u32,
     // Values in the whole tensor.
     len: u32,
-    // Values per channel that one workgroup reduces.
+    // What one workgroup takes: values of each channel, or vectors of a block.
     chunk: u32,
     // Partial results per channel.
     sets: u32,
@@ -22,4 +22,17 @@ struct Params {
     // From one item of a flat kernel to the next: channels further on, and positions in `inner`.
     item_channels: u32,
     item_positions: u32,
+    // Vectors of a block in one row of the tensor, and of the whole row.
+    run: u32,
+    row: u32,
+    // Vectors of a block in the whole tensor.
+    vectors: u32,
+    // Blocks in the tensor.
+    blocks: u32,
+    // Invocations of a workgroup that take vectors of a block.
+    stride: u32,
+    // From one vector of an invocation to its next: in the tensor, and in the run.
+    step: u32,
+    step_positions: u32,
+    unused: u32,
 }

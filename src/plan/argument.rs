@@ -1,5 +1,6 @@
 //! The buffers that a plan asks the caller for.
 
+use crate::options::{Affine, BackwardOptions, TrainingOptions};
 use crate::role::Role;
 use crate::statistics::{GradientSums, Moments, SavedStatistics};
 use crate::tensor::{Dtype, Shape};
@@ -53,6 +54,9 @@ pub struct Argument {
     pub bytes: u64,
 }
 
+/// Where an operation takes a workspace it takes one of some bytes, so that there is a buffer to give.
+const LEAST_WORKSPACE: u64 = 4;
+
 /// A tensor that the caller gives.
 pub(super) fn tensor(role: Role, access: Access, shape: &Shape) -> Argument {
     let element = match shape.dtype() {
@@ -78,4 +82,52 @@ pub(super) fn per_channel(role: Role, access: Access, elements: u64) -> Argument
 /// Scratch memory that the caller gives.
 pub(super) fn workspace(bytes: u64) -> Argument {
     Argument { role: Role::Workspace, access: Access::Write, elements: bytes, element: "bytes", bytes }
+}
+
+/// Gamma and beta, where there are any.
+pub(super) fn affine(affine: Affine, channels: u64) -> impl Iterator<Item = Argument> {
+    let gamma = affine.has_gamma().then(|| per_channel(Role::Gamma, Access::Read, channels));
+    let beta = affine.has_beta().then(|| per_channel(Role::Beta, Access::Read, channels));
+    gamma.into_iter().chain(beta)
+}
+
+/// What a training forward pass asks for, whatever the strategy.
+pub(super) fn of_training(shape: &Shape, options: &TrainingOptions, workspace_bytes: u64) -> Vec<Argument> {
+    let channels = shape.channels().into();
+    let mut arguments = vec![
+        tensor(Role::X, Access::Read, shape),
+        tensor(Role::Y, Access::Write, shape),
+        per_channel(Role::Saved, Access::Write, channels),
+        workspace(workspace_bytes.max(LEAST_WORKSPACE)),
+    ];
+    arguments.extend(affine(options.affine, channels));
+    if options.running.is_some() {
+        arguments.push(per_channel(Role::RunningMean, Access::ReadWrite, channels));
+        arguments.push(per_channel(Role::RunningVar, Access::ReadWrite, channels));
+    }
+    arguments
+}
+
+/// What a backward pass asks for, whatever the strategy.
+pub(super) fn of_backward(shape: &Shape, options: &BackwardOptions, workspace_bytes: u64) -> Vec<Argument> {
+    let (channels, gradients) = (shape.channels().into(), options.gradients);
+    let mut arguments = vec![
+        tensor(Role::X, Access::Read, shape),
+        tensor(Role::Dy, Access::Read, shape),
+        per_channel(Role::Saved, Access::Read, channels),
+        workspace(workspace_bytes.max(LEAST_WORKSPACE)),
+    ];
+    if gradients.dx {
+        arguments.push(tensor(Role::Dx, Access::Write, shape));
+        if options.affine.has_gamma() {
+            arguments.push(per_channel(Role::Gamma, Access::Read, channels));
+        }
+    }
+    if gradients.dgamma {
+        arguments.push(per_channel(Role::Dgamma, Access::Write, channels));
+    }
+    if gradients.dbeta {
+        arguments.push(per_channel(Role::Dbeta, Access::Write, channels));
+    }
+    arguments
 }

@@ -1,7 +1,8 @@
-//! Launches that walk the tensor word by word, each value on its own.
+//! Launches that walk the tensor, each value on its own.
 
 use super::argument::{per_channel, tensor};
-use super::{Access, Argument, Launch, Plan, policy, tiling};
+use super::block::Blocks;
+use super::{Access, Argument, Launch, Plan, argument, policy, tiling};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::kernel::{Kernel, Params, Parts, Sharing, Tuning};
@@ -9,7 +10,26 @@ use crate::options::{Affine, InferenceOptions};
 use crate::role::Role;
 use crate::tensor::Shape;
 
-/// One flat launch over the tensor; none over an empty one.
+/// One launch over the tensor: by blocks of vectors where it has some, else word by word; none over an empty one.
+fn by_vectors(
+    [vectors, words]: [&'static str; 2],
+    shape: &Shape,
+    parts: Parts,
+    eps: f32,
+    caps: &Caps,
+) -> Result<Vec<Launch>, Error> {
+    let Ok(blocks) = Blocks::new(shape, caps) else {
+        return launch(words, shape, parts, eps, caps);
+    };
+    let Ok(share) = policy::apply(&blocks, shape, caps) else {
+        return launch(words, shape, parts, eps, caps);
+    };
+    let mut launch = blocks.launch(vectors, shape, parts, share, 0, caps)?;
+    launch.params.eps = eps;
+    Ok(vec![launch])
+}
+
+/// One launch over the tensor word by word; none over an empty one.
 pub(super) fn launch(
     name: &'static str,
     shape: &Shape,
@@ -41,13 +61,6 @@ pub(super) fn launch(
     Ok(vec![Launch { kernel, grid: tiling::fold(workgroups, caps)?, params, places: Vec::new() }])
 }
 
-/// Gamma and beta, where there are any.
-pub(super) fn affine_arguments(affine: Affine, channels: u64) -> impl Iterator<Item = Argument> {
-    let gamma = affine.has_gamma().then(|| per_channel(Role::Gamma, Access::Read, channels));
-    let beta = affine.has_beta().then(|| per_channel(Role::Beta, Access::Read, channels));
-    gamma.into_iter().chain(beta)
-}
-
 pub(super) fn inference(shape: &Shape, options: &InferenceOptions, caps: &Caps) -> Result<Plan, Error> {
     let channels = shape.channels().into();
     let parts = Parts::new(shape.dtype()).affine(options.affine);
@@ -57,8 +70,8 @@ pub(super) fn inference(shape: &Shape, options: &InferenceOptions, caps: &Caps) 
         per_channel(Role::RunningMean, Access::Read, channels),
         per_channel(Role::RunningVar, Access::Read, channels),
     ];
-    arguments.extend(affine_arguments(options.affine, channels));
-    let launches = launch("infer_apply", shape, parts, options.eps, caps)?;
+    arguments.extend(argument::affine(options.affine, channels));
+    let launches = by_vectors(["infer_block_apply", "infer_apply"], shape, parts, options.eps, caps)?;
     plan("inference", shape, launches, arguments, 2).checked(caps)
 }
 
@@ -69,9 +82,9 @@ pub(super) fn normalize(shape: &Shape, affine: Affine, caps: &Caps) -> Result<Pl
         tensor(Role::Y, Access::Write, shape),
         per_channel(Role::Saved, Access::Read, channels),
     ];
-    arguments.extend(affine_arguments(affine, channels));
+    arguments.extend(argument::affine(affine, channels));
     let parts = Parts::new(shape.dtype()).affine(affine);
-    let launches = launch("train_apply", shape, parts, 0.0, caps)?;
+    let launches = by_vectors(["train_block_apply", "train_apply"], shape, parts, 0.0, caps)?;
     plan("normalize", shape, launches, arguments, 2).checked(caps)
 }
 
@@ -88,7 +101,7 @@ pub(super) fn input_gradient(shape: &Shape, affine: Affine, caps: &Caps) -> Resu
         arguments.push(per_channel(Role::Gamma, Access::Read, channels));
     }
     let parts = Parts { beta: Default::default(), ..Parts::new(shape.dtype()).affine(affine) };
-    let launches = launch("grad_apply", shape, parts, 0.0, caps)?;
+    let launches = by_vectors(["grad_block_apply", "grad_apply"], shape, parts, 0.0, caps)?;
     plan("input_gradient", shape, launches, arguments, 3).checked(caps)
 }
 

@@ -37,15 +37,20 @@ pub(super) fn train_launch(
 ) -> Result<Launch, Error> {
     let parts = Parts { running: Presence::of(running.is_some()), ..Parts::default() };
     let mut launch = launch("train_merge", channels, sets, parts, places, caps)?;
-    launch.params.eps = eps;
+    set_running(&mut launch.params, eps, running);
+    Ok(launch)
+}
+
+/// The numbers of a launch that saves the statistics.
+pub(super) fn set_running(params: &mut Params, eps: f32, running: Option<RunningStatistics>) {
+    params.eps = eps;
     if let Some(running) = running {
-        launch.params.momentum = running.momentum;
-        launch.params.correction = match running.variance {
+        params.momentum = running.momentum;
+        params.correction = match running.variance {
             RunningVariance::Unbiased => 1,
             RunningVariance::Biased => 0,
         };
     }
-    Ok(launch)
 }
 
 /// Adds gradient sums up and writes the gradients of the parameters.

@@ -1,17 +1,22 @@
 //! The decision: which kernels run over which grid, as pure data. No device is needed to make a plan.
 
 mod argument;
+mod block;
 mod flat;
+mod general;
 mod launch;
 mod merge;
 mod operations;
 mod policy;
+mod regions;
+mod single;
 mod split;
 mod strategy;
 mod tiling;
 
 use crate::caps::Caps;
 use crate::error::Error;
+use crate::kernel::Reduce;
 use crate::role::Role;
 
 pub use argument::{Access, Argument};
@@ -93,6 +98,9 @@ impl Plan {
         self.check_limits(caps)?;
         let alignment = u64::from(caps.offset_alignment.max(1));
         for launch in &self.launches {
+            if launch.kernel.parts.reduce == Reduce::Subgroups && !caps.subgroups {
+                return Err(Error::Feature { argument: launch.kernel.name, needs: "SUBGROUP" });
+            }
             let needs = u64::from(launch.grid[0].max(launch.grid[1]));
             let (limit, got) = ("max_compute_workgroups_per_dimension", u64::from(caps.max_workgroups));
             if needs > got {

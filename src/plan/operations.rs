@@ -1,6 +1,6 @@
 //! The plans of all operations: what each refuses whatever the strategy, and who makes it.
 
-use super::{Plan, Strategy, flat, merge, policy, split};
+use super::{Plan, Strategy, flat, general, merge, policy, single, split};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::options::{
@@ -44,13 +44,13 @@ impl Plan {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) -> Result<Self, Error> {
-        Self::training_by(policy::training(shape, caps), shape, options, caps)
+        first(policy::training(shape, caps), |strategy| Self::training_by(strategy, shape, options, caps))
     }
 
     /// Training forward, by the strategy given: it is taken or refused, never replaced.
     ///
     /// # Errors
-    /// As [`Plan::training`].
+    /// As [`Plan::training`], and [`Error::Strategy`] where it cannot serve the shape.
     ///
     /// ```
     /// use wgpu_batchnorm::{Caps, Plan, Strategy, TrainingOptions};
@@ -70,7 +70,9 @@ impl Plan {
         options.running.map_or(Ok(()), |running| running.check())?;
         check_values(shape)?;
         match strategy {
+            Strategy::General => general::training(shape, options, caps),
             Strategy::Split => split::training(shape, options, caps),
+            Strategy::Fused | Strategy::Resident => single::training(strategy, shape, options, caps),
         }
     }
 
@@ -91,13 +93,13 @@ impl Plan {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) -> Result<Self, Error> {
-        Self::backward_by(policy::backward(shape, caps), shape, options, caps)
+        first(policy::backward(shape, caps), |strategy| Self::backward_by(strategy, shape, options, caps))
     }
 
     /// Training backward, by the strategy given: it is taken or refused, never replaced.
     ///
     /// # Errors
-    /// As [`Plan::backward`].
+    /// As [`Plan::backward`], and [`Error::Strategy`] where it cannot serve the shape.
     ///
     /// ```
     /// use wgpu_batchnorm::{BackwardOptions, Caps, Plan, Strategy};
@@ -119,7 +121,9 @@ impl Plan {
         }
         check_values(shape)?;
         match strategy {
+            Strategy::General => general::backward(shape, options, caps),
             Strategy::Split => split::backward(shape, options, caps),
+            Strategy::Fused | Strategy::Resident => single::backward(strategy, shape, options, caps),
         }
     }
 
@@ -136,7 +140,7 @@ impl Plan {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Self, Error> {
-        split::batch_moments(shape, caps)
+        general::batch_moments(shape, caps)
     }
 
     /// [`MergeMoments`](crate::MergeMoments).
@@ -192,7 +196,7 @@ impl Plan {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Self, Error> {
-        split::batch_gradient_sums(shape, caps)
+        general::batch_gradient_sums(shape, caps)
     }
 
     /// [`MergeGradientSums`](crate::MergeGradientSums).
@@ -227,6 +231,18 @@ impl Plan {
     pub fn input_gradient(shape: &Shape, affine: Affine, caps: &Caps) -> Result<Self, Error> {
         flat::input_gradient(shape, affine, caps)
     }
+}
+
+/// The plan of the first strategy that can serve the shape.
+fn first(strategies: Vec<Strategy>, plan: impl Fn(Strategy) -> Result<Plan, Error>) -> Result<Plan, Error> {
+    let mut refused = Err(Error::Strategy { got: "none", reason: String::new() });
+    for strategy in strategies {
+        refused = plan(strategy);
+        if !matches!(refused, Err(Error::Strategy { .. })) {
+            break;
+        }
+    }
+    refused
 }
 
 /// An empty batch is no error: it changes nothing.

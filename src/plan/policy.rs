@@ -1,6 +1,7 @@
 //! Every choice that changes speed and never results, each with its reason.
 
 use super::Strategy;
+use super::block::{Blocks, Share};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::tensor::Shape;
@@ -95,12 +96,106 @@ pub(super) fn merge(sets: u32, caps: &Caps) -> Result<(u32, u32), Error> {
     Ok((workgroup, workgroup / sets.max(1).next_power_of_two().min(workgroup)))
 }
 
-/// The strategy of a training forward pass.
-pub(super) fn training(_shape: &Shape, _caps: &Caps) -> Strategy {
-    Strategy::Split
+/// Vectors of contiguous channels side by side: 32 are 512 bytes of a row, and fewer where less would be wasted.
+pub(super) fn run(row: u32) -> u32 {
+    [32, 16, 8, 4, 2].into_iter().find(|run| row.next_multiple_of(*run) - row <= row / 8).unwrap_or(1)
 }
 
-/// The strategy of a backward pass.
-pub(super) fn backward(_shape: &Shape, _caps: &Caps) -> Strategy {
-    Strategy::Split
+/// Values that an invocation has under way together where it loops: 128 bytes of f32, so that 256 invocations cover the
+/// latency of memory.
+const VALUES_UNDER_WAY: u32 = 32;
+
+/// Vectors that an invocation of a resident kernel holds at most, of all its tensors: 64 registers.
+const HELD: u32 = 16;
+
+/// Records that each workgroup of the launch that writes the tensor merges by itself: 8 KiB. More of them would be read
+/// too often.
+const MERGED_IN_PLACE: u32 = 512;
+
+/// Sizes of workgroups that blocks are tried with.
+fn workgroups(blocks: &Blocks, caps: &Caps) -> impl Iterator<Item = u32> {
+    [8, 16, 32, 64, 128, 256, 512, 1024]
+        .into_iter()
+        .filter(|&workgroup| workgroup <= caps.max_invocations && blocks.fits(workgroup, caps))
+}
+
+fn items(shape: &Shape) -> u32 {
+    VALUES_UNDER_WAY / 16 * shape.dtype().size() as u32
+}
+
+/// Registers that hold a block of each of so many tensors, or why there is none.
+pub(super) fn resident(blocks: &Blocks, tensors: u32, caps: &Caps) -> Result<Share, String> {
+    let held = HELD / tensors;
+    let items = |workgroup: u32| blocks.vectors.div_ceil(blocks.active(workgroup));
+    let widths = || workgroups(blocks, caps).filter(|&workgroup| workgroup >= 64);
+    let Some(workgroup) = widths()
+        .find(|&workgroup| items(workgroup) <= held / 2)
+        .or_else(|| widths().find(|&workgroup| items(workgroup) <= held))
+    else {
+        return Err(format!(
+            "a block is {} vectors, which do not fit the registers of a workgroup: {held} for each invocation",
+            blocks.vectors
+        ));
+    };
+    Ok(Share { workgroup, items: items(workgroup), chunk: blocks.vectors })
+}
+
+/// One workgroup for each block.
+pub(super) fn fused(blocks: &Blocks, shape: &Shape, caps: &Caps) -> Result<Share, String> {
+    let items = items(shape);
+    let enough = |workgroup: &u32| blocks.active(*workgroup) * items >= blocks.vectors;
+    let Some(workgroup) = workgroups(blocks, caps)
+        .filter(|&w| w >= 64)
+        .find(enough)
+        .or_else(|| workgroups(blocks, caps).last())
+    else {
+        return Err(no_workgroup(blocks));
+    };
+    if blocks.vectors.div_ceil(blocks.active(workgroup)) > MOST_VALUES {
+        return Err(format!("a block is {} vectors, too many for one workgroup", blocks.vectors));
+    }
+    Ok(Share { workgroup, items, chunk: blocks.vectors })
+}
+
+/// Blocks split over workgroups until the device is busy.
+pub(super) fn split(blocks: &Blocks, shape: &Shape, caps: &Caps) -> Result<Share, String> {
+    let items = items(shape);
+    let Some(workgroup) = workgroups(blocks, caps).filter(|&workgroup| workgroup <= 256).last() else {
+        return Err(no_workgroup(blocks));
+    };
+    let group = blocks.active(workgroup) * items;
+    let groups = blocks.vectors.div_ceil(group);
+    let wanted = BUSY.div_ceil(blocks.blocks);
+    let least = groups.div_ceil(MOST_VALUES / items);
+    let parts = wanted.min(groups).max(least);
+    Ok(Share { workgroup, items, chunk: groups.div_ceil(parts) * group })
+}
+
+/// Parts of blocks where each value is on its own.
+pub(super) fn apply(blocks: &Blocks, shape: &Shape, caps: &Caps) -> Result<Share, String> {
+    let items = items(shape);
+    let Some(workgroup) = workgroups(blocks, caps).filter(|&workgroup| workgroup <= 256).last() else {
+        return Err(no_workgroup(blocks));
+    };
+    let group = blocks.active(workgroup) * items;
+    Ok(Share { workgroup, items, chunk: group })
+}
+
+fn no_workgroup(blocks: &Blocks) -> String {
+    format!("a block is {} vectors side by side, more than a workgroup has room for", blocks.run)
+}
+
+/// Whether the launch that writes the tensor merges the partial results itself.
+pub(super) fn merges_in_place(blocks: &Blocks, sets: u32, caps: &Caps) -> bool {
+    sets * blocks.channel_lanes <= MERGED_IN_PLACE && !caps.cpu
+}
+
+/// The strategies in the order in which they are tried for a training forward pass.
+pub(super) fn training(_shape: &Shape, _caps: &Caps) -> Vec<Strategy> {
+    vec![Strategy::Resident, Strategy::Fused, Strategy::Split, Strategy::General]
+}
+
+/// The strategies in the order in which they are tried for a backward pass.
+pub(super) fn backward(_shape: &Shape, _caps: &Caps) -> Vec<Strategy> {
+    vec![Strategy::Resident, Strategy::Fused, Strategy::Split, Strategy::General]
 }

@@ -148,7 +148,7 @@ fn hold(gpu: &Gpu, vector: &Vector, layout: Layout) -> Verdict {
         Mode::Train => {
             let options = training_options(vector);
             for strategy in Strategy::ALL {
-                let trained = train(gpu, strategy, vector, &case, &options, layout);
+                let Some(trained) = train(gpu, strategy, vector, &case, &options, layout) else { continue };
                 hold_trained(vector, &case, &trained).map_err(|wrong| format!("{strategy}: {wrong}"))?;
             }
             Ok(())
@@ -164,6 +164,7 @@ fn hold(gpu: &Gpu, vector: &Vector, layout: Layout) -> Verdict {
         Mode::Backward => {
             for strategy in Strategy::ALL {
                 let gradients = differentiate(gpu, strategy, vector, &case, layout);
+                let Some(gradients) = gradients else { continue };
                 hold_gradients(vector, &case, &gradients).map_err(|wrong| format!("{strategy}: {wrong}"))?;
             }
             Ok(())
@@ -179,15 +180,15 @@ fn train(
     case: &Case,
     options: &TrainingOptions,
     layout: Layout,
-) -> Trained {
-    let plan = Plan::training_by(strategy, &case.shape, options, gpu.context.caps()).expect("a plan");
+) -> Option<Trained> {
+    let plan = run::served(Plan::training_by(strategy, &case.shape, options, gpu.context.caps()))?;
     let layer = Training::from_plan(&gpu.context, plan).expect("a layer");
     let mut trained = run::training(gpu, &layer, case, options, layout);
     for _ in 1..vector.steps.unwrap_or(1) {
         let case = Case { running: trained.running, ..case.clone() };
         trained = run::training(gpu, &layer, &case, options, layout);
     }
-    trained
+    Some(trained)
 }
 
 fn hold_trained(vector: &Vector, case: &Case, trained: &Trained) -> Verdict {
@@ -214,7 +215,7 @@ fn differentiate(
     vector: &Vector,
     case: &Case,
     layout: Layout,
-) -> Differentiated {
+) -> Option<Differentiated> {
     let saved = match vector.bwd_stats {
         Some(BackwardStatistics::Saved) => {
             let (mean, invstd) = (vector.saved_mean.as_ref(), vector.saved_invstd.as_ref());
@@ -223,13 +224,13 @@ fn differentiate(
         }
         _ => {
             let options = TrainingOptions { running: None, ..training_options(vector) };
-            train(gpu, strategy, vector, case, &options, layout).saved
+            train(gpu, strategy, vector, case, &options, layout)?.saved
         }
     };
     let options = BackwardOptions { affine: affine(vector), gradients: gradients(vector) };
-    let plan = Plan::backward_by(strategy, &case.shape, &options, gpu.context.caps()).expect("a plan");
+    let plan = run::served(Plan::backward_by(strategy, &case.shape, &options, gpu.context.caps()))?;
     let layer = Backward::from_plan(&gpu.context, plan).expect("a layer");
-    run::backward(gpu, &layer, case, &saved, &options, layout)
+    Some(run::backward(gpu, &layer, case, &saved, &options, layout))
 }
 
 /// The backward pass of inference, where the statistics are constants, by the stages: sums about the running mean

@@ -1,8 +1,8 @@
 //! Plans for other devices, and devices that can do little.
 
 use wgpu_batchnorm::{
-    Backward, BackwardOptions, Caps, Dtype, Error, Inference, InferenceOptions, Plan, Shape, Training,
-    TrainingOptions, wgpu,
+    Backward, BackwardOptions, Caps, Dtype, Error, Inference, InferenceOptions, Plan, Shape, Strategy,
+    Training, TrainingOptions, wgpu,
 };
 
 use crate::Test;
@@ -42,7 +42,8 @@ fn plans_of_others(gpu: &Gpu) {
 
     let needs = u64::from(caps.offset_alignment);
     let packed = Caps { offset_alignment: 4, ..caps.clone() };
-    let plan = Plan::backward(&shape(), &BackwardOptions::default(), &packed).expect("a plan");
+    let by = Strategy::General;
+    let plan = Plan::backward_by(by, &shape(), &BackwardOptions::default(), &packed).expect("a plan");
     let error = Backward::from_plan(&gpu.context, plan).expect_err("an offset of 36");
     assert_eq!(error, Error::Misaligned { argument: "sums", got: 36, needs });
 
@@ -50,11 +51,20 @@ fn plans_of_others(gpu: &Gpu) {
     let wide = Caps { max_workgroups: u32::MAX, ..caps.clone() };
     let channels = caps.max_workgroups as usize + 1;
     let many = Shape::new(&[2, channels, 2], 1, Dtype::F32).expect("a shape");
-    let plan = Plan::training(&many, &TrainingOptions::default(), &wide).expect("a plan");
+    let plan = Plan::training_by(by, &many, &TrainingOptions::default(), &wide).expect("a plan");
     let error = Training::from_plan(&gpu.context, plan).expect_err("a wide grid");
     assert_eq!(error, Error::Limit { argument: "train_moments", limit, got: most, needs: most + 1 });
     let message = format!("train_moments: needs {limit} of at least {}, the device has {most}", most + 1);
     assert_eq!(error.to_string(), message);
+
+    // Made for a device with subgroups, given to one without.
+    let plain = gpu.limited(|_| {});
+    let able = Caps { subgroups: true, ..plain.context.caps().clone() };
+    let by = Strategy::Fused;
+    let plan = Plan::training_by(by, &shape(), &TrainingOptions::default(), &able).expect("a plan");
+    let error = Training::from_plan(&plain.context, plan).expect_err("no subgroups");
+    assert_eq!(error, Error::Feature { argument: "train_fused", needs: "SUBGROUP" });
+    assert_eq!(error.to_string(), "train_fused: needs the feature SUBGROUP, the device is without");
 }
 
 /// [`Error::Limit`] for tensors above the largest binding, before any memory is asked for.
@@ -100,15 +110,16 @@ fn lesser_devices(gpu: &Gpu) {
     // 256 invocations planned for, 64 there.
     let caps = gpu.context.caps().clone();
     let long = Shape::new(&[2, 3, 4000], 1, Dtype::F32).expect("a shape");
-    let plan = Plan::training(&long, &TrainingOptions::default(), &caps).expect("a plan");
+    let by = Strategy::General;
+    let plan = Plan::training_by(by, &long, &TrainingOptions::default(), &caps).expect("a plan");
     let error = Training::from_plan(&small.context, plan).expect_err("a wide workgroup");
     let limit = "max_compute_invocations_per_workgroup";
     assert_eq!(error, Error::Limit { argument: "train_moments", limit, got: 64, needs: 256 });
     // More workgroups than 24 * 24, and a binding above 256 KiB.
-    let many = Shape::new(&[2, 1000, 2], 1, Dtype::F32).expect("a shape");
+    let many = Shape::new(&[2, 2000, 2], 1, Dtype::F32).expect("a shape");
     let error = Training::new(&small.context, &many, TrainingOptions::default()).expect_err("a large grid");
     let limit = "max_compute_workgroups_per_dimension";
-    assert_eq!(error, Error::Limit { argument: "kernel", limit, got: 24, needs: 32 });
+    assert_eq!(error, Error::Limit { argument: "kernel", limit, got: 24, needs: 45 });
     let large = Shape::new(&[1, 1, (1 << 16) + 1], 1, Dtype::F32).expect("a shape");
     let error = Training::new(&small.context, &large, TrainingOptions::default()).expect_err("a large x");
     let limit = "max_storage_buffer_binding_size";
@@ -137,14 +148,17 @@ fn devices_without_what_every_kernel_needs(gpu: &Gpu) {
             0,
             1,
         ),
-        ("max_uniform_buffer_binding_size", |limits| limits.max_uniform_buffer_binding_size = 32, 32, 48),
+        ("max_uniform_buffer_binding_size", |limits| limits.max_uniform_buffer_binding_size = 32, 32, 80),
         ("max_compute_workgroup_size_y", |limits| limits.max_compute_workgroup_size_y = 0, 0, 1),
         ("max_compute_workgroup_size_z", |limits| limits.max_compute_workgroup_size_z = 0, 0, 1),
     ];
     for (limit, lower, got, needs) in lower {
         let small = gpu.limited(lower);
-        let error = Training::new(&small.context, &shape(), TrainingOptions::default()).expect_err(limit);
+        let plan =
+            Plan::training_by(Strategy::General, &shape(), &TrainingOptions::default(), small.context.caps());
+        let error = Training::from_plan(&small.context, plan.expect("a plan")).expect_err(limit);
         assert_eq!(error, Error::Limit { argument: "train_moments", limit, got, needs });
+        assert!(Training::new(&small.context, &shape(), TrainingOptions::default()).is_err());
     }
 }
 

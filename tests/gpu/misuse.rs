@@ -3,7 +3,7 @@
 
 use wgpu_batchnorm::{
     Affine, Backward, BackwardBuffers, BackwardOptions, Dtype, Error, Gathered, Gradients, MergeMoments,
-    MergeMomentsBuffers, Shape, Training, TrainingBuffers, TrainingOptions, read_back, wgpu,
+    MergeMomentsBuffers, Plan, Shape, Strategy, Training, TrainingBuffers, TrainingOptions, read_back, wgpu,
 };
 
 use crate::Test;
@@ -332,7 +332,9 @@ fn overlapping_inputs(gpu: &Gpu) {
 /// [`Error::TooSmall`] for scratch memory, by one word; and for the gathered sets of a merge.
 fn workspace_too_small(gpu: &Gpu) {
     let given = Buffers::new(gpu);
-    let layer = backward(gpu);
+    let options = BackwardOptions::default();
+    let plan = Plan::backward_by(Strategy::General, &shape(), &options, gpu.context.caps()).expect("a plan");
+    let layer = Backward::from_plan(&gpu.context, plan).expect("backward");
     let needs = layer.workspace_size();
     let workspace = range(&given.workspace, 0, needs - 4);
     let outcome = differentiate(gpu, &layer, &BackwardBuffers { workspace, ..given.backward() });

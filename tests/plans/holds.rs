@@ -28,6 +28,7 @@ pub fn holds(plan: &Plan, dtype: Option<Dtype>, caps: &Caps) {
         match name {
             "train_moments" | "grad_sums" => reduces(plan, launch),
             "train_merge" | "grad_merge" | "moments_merge" => merges(plan, launch),
+            _ if launch.params.blocks > 0 => blocks(plan, launch, dtype.expect("a tensor")),
             _ => walks(plan, launch, dtype.expect("a tensor")),
         }
     }
@@ -80,6 +81,41 @@ fn merges(plan: &Plan, Launch { kernel, params, .. }: &Launch) {
     let set_lanes = kernel.workgroup_size() / lanes;
     let iterations = params.sets.div_ceil(set_lanes) + tree(set_lanes);
     assert!(iterations < ITERATIONS, "{plan}: {iterations} iterations");
+}
+
+/// Blocks are whole vectors, and parts of them follow on each other.
+fn blocks(plan: &Plan, Launch { kernel, params, .. }: &Launch, dtype: Dtype) {
+    let (name, workgroup) = (kernel.name(), kernel.workgroup_size());
+    let (lanes, items) = (16 / dtype.size() as u32, constant(kernel, "ITEMS"));
+    let channel_lanes = constant(kernel, "CHANNEL_LANES");
+    assert!(channel_lanes.is_power_of_two() && channel_lanes <= workgroup, "{plan}: {name}");
+    assert_eq!(channel_lanes * params.inner, params.run * lanes, "{plan}: {name}");
+    assert_eq!(params.channels * params.inner, params.row * lanes, "{plan}: {name}");
+    assert_eq!(params.vectors, params.len / lanes / params.row * params.run, "{plan}: {name}");
+    assert_eq!(params.blocks, params.row.div_ceil(params.run), "{plan}: {name}");
+    let parts = params.vectors.div_ceil(params.chunk);
+    assert_eq!(params.workgroups, params.blocks * parts, "{plan}: {name}");
+    if name.ends_with("_moments") || name.ends_with("_sums") {
+        assert_eq!(params.sets, parts, "{plan}: {name}");
+    }
+    // Lanes stay with their channel where a block has several, from part to part as well.
+    let stride = params.stride;
+    assert!((1..=workgroup).contains(&stride), "{plan}: {name}");
+    assert!(channel_lanes == 1 || stride % params.run == 0, "{plan}: {name}");
+    assert!(parts == 1 || params.chunk % stride == 0, "{plan}: {name}");
+    let step = (stride / params.run).wrapping_mul(params.row).wrapping_add(stride % params.run);
+    assert_eq!((params.step, params.step_positions), (step, stride % params.run), "{plan}: {name}");
+    // The number of a vector, and of the one that is looked ahead at, stays in u32.
+    assert!(u64::from(parts) * u64::from(params.chunk) + u64::from(items * stride) < 1 << 31, "{plan}");
+    let resident = name.ends_with("_resident");
+    assert!(!resident || items * stride >= params.vectors, "{plan}");
+    // Whole groups and the rest, twice; sums over channels, three times; a merge.
+    let walks = if resident { 0 } else { 2 * (params.chunk.div_ceil(stride * items) + items) };
+    let sums = 3 * (2 * lanes + tree(workgroup));
+    let merge = if name.ends_with("_finish") { params.sets + tree(workgroup) } else { 0 };
+    let iterations = walks + sums + merge;
+    assert!(iterations < ITERATIONS, "{plan}: {iterations} iterations");
+    assert!(kernel.workgroup_storage() <= 32_768, "{plan}: {name}");
 }
 
 /// Pieces of the tensor follow on each other and end with it; a step of one item is where the next word lies.

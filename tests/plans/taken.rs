@@ -31,7 +31,16 @@ impl Taken {
         let Params { channels, sets, .. } = launch.params;
         let (values, records) = (shape.len() as usize, (sets * channels) as usize);
         let is_merge = launch.kernel.name().ends_with("_merge");
-        let (read, written) = if is_merge { (records, channels as usize) } else { (0, records) };
+        let name = launch.kernel.name();
+        let (read, written) = if is_merge {
+            (records, channels as usize)
+        } else if name.ends_with("_finish") {
+            (0, 0)
+        } else if launch.params.blocks > 0 && !(name.ends_with("_moments") || name.ends_with("_sums")) {
+            (0, channels as usize * usize::from(name.ends_with("_fused") || name.ends_with("_resident")))
+        } else {
+            (0, records)
+        };
         let mut taken = Self { values: vec![0; values], read: vec![0; read], written: vec![0; written] };
         let [lanes, items] = ["CHANNEL_LANES", "ITEMS"].map(|name| constant(&launch.kernel, name));
         let constants = Constants { lanes, items };
@@ -42,6 +51,7 @@ impl Taken {
                     "train_merge" | "grad_merge" | "moments_merge" => {
                         taken.merge(launch, &constants, group, local);
                     }
+                    _ if launch.params.blocks > 0 => taken.blocks(launch, &constants, shape, group, local),
                     _ => taken.walk(launch, &constants, shape, group, local),
                 }
             }
@@ -104,6 +114,51 @@ impl Taken {
         }
         if local < lanes {
             self.written[channel as usize] += 1;
+        }
+    }
+
+    /// `shaders/lib/block.wgsl` and the kernels that use it.
+    fn blocks(
+        &mut self,
+        Launch { params, .. }: &Launch,
+        constants: &Constants,
+        shape: &Shape,
+        group: u32,
+        local: u32,
+    ) {
+        if group >= params.workgroups {
+            return;
+        }
+        let lanes = 16 / shape.dtype().size() as u32;
+        let (part, block) = (group / params.blocks, group % params.blocks);
+        let begin = part * params.chunk;
+        let end = (begin + params.chunk).min(params.vectors);
+        assert!(begin < end, "an empty part");
+        let mut index = begin + local;
+        let mut position = index % params.run;
+        let mut address = index / params.run * params.row + block * params.run + position;
+        let fixed = position;
+        let taken = local < params.stride && block * params.run + position < params.row;
+        while taken && index < end {
+            for lane in 0..lanes {
+                let value = address * lanes + lane;
+                let channel = value / params.inner % params.channels;
+                let in_block = if constants.lanes == 1 { 0 } else { (fixed * lanes + lane) / params.inner };
+                assert_eq!(channel, block * constants.lanes + in_block, "a value of another channel");
+                self.values[value as usize] += 1;
+            }
+            index += params.stride;
+            address = address.wrapping_add(params.step);
+            position += params.step_positions;
+            if position >= params.run {
+                position -= params.run;
+                address = address.wrapping_add(params.row - params.run);
+            }
+            assert!(constants.lanes == 1 || position == fixed, "a lane of another channel");
+        }
+        let channel = block * constants.lanes + local;
+        if local < constants.lanes && channel < params.channels && !self.written.is_empty() {
+            self.written[(part * params.channels + channel) as usize] += 1;
         }
     }
 

@@ -2,8 +2,8 @@
 
 use wgpu_batchnorm::reference::Statistics;
 use wgpu_batchnorm::{
-    Backward, BackwardBuffers, BackwardOptions, Inference, InferenceBuffers, InferenceOptions,
-    SavedStatistics, Shape, Training, TrainingBuffers, TrainingOptions, wgpu,
+    Backward, BackwardBuffers, BackwardOptions, Error, Inference, InferenceBuffers, InferenceOptions, Plan,
+    SavedStatistics, Shape, Strategy, Training, TrainingBuffers, TrainingOptions, wgpu,
 };
 
 use super::arena::{Arena, Layout, Memory, Slot};
@@ -268,7 +268,30 @@ pub fn backward(
     slots.results(case, &arena.read(&slots.written(options)))
 }
 
-/// Training and backward one after the other, checked: the whole step at the bounds of `data`.
+/// The training layers of all strategies that can serve the shape.
+pub fn trainings(gpu: &Gpu, shape: &Shape, options: &TrainingOptions) -> Vec<Training> {
+    let plan = |strategy| Plan::training_by(strategy, shape, options, gpu.context.caps());
+    let layer = |plan| Training::from_plan(&gpu.context, plan).expect("a layer");
+    Strategy::ALL.into_iter().filter_map(|strategy| served(plan(strategy))).map(layer).collect()
+}
+
+/// The backward layers of all strategies that can serve the shape.
+pub fn backwards(gpu: &Gpu, shape: &Shape, options: &BackwardOptions) -> Vec<Backward> {
+    let plan = |strategy| Plan::backward_by(strategy, shape, options, gpu.context.caps());
+    let layer = |plan| Backward::from_plan(&gpu.context, plan).expect("a layer");
+    Strategy::ALL.into_iter().filter_map(|strategy| served(plan(strategy))).map(layer).collect()
+}
+
+/// The plan, if the strategy can serve the shape.
+pub fn served(plan: Result<Plan, Error>) -> Option<Plan> {
+    match plan {
+        Err(Error::Strategy { .. }) => None,
+        plan => Some(plan.expect("a plan")),
+    }
+}
+
+/// Training and backward one after the other by each strategy, checked: the whole step at the bounds of `data`. The
+/// results of the strategies that the policy picks.
 pub fn step(
     gpu: &Gpu,
     case: &Case,
@@ -276,13 +299,26 @@ pub fn step(
     data: check::Data,
     layout: Layout,
 ) -> Result<(Trained, Differentiated), String> {
-    let layer = Training::new(&gpu.context, &case.shape, *options).map_err(|error| error.to_string())?;
-    let trained = training(gpu, &layer, case, options, layout);
-    check::training(case, options, &trained).map_err(|wrong| format!("{}: {wrong}", layer.plan()))?;
     let of_backward = BackwardOptions { affine: options.affine, ..BackwardOptions::default() };
+    let forward = |layer: &Training| {
+        let trained = training(gpu, layer, case, options, layout);
+        let verdict = check::training(case, options, &trained);
+        verdict.map_err(|wrong| format!("{}: {wrong}", layer.plan())).map(|()| trained)
+    };
+    let back = |layer: &Backward, trained: &Trained| {
+        let differentiated = backward(gpu, layer, case, &trained.saved, &of_backward, layout);
+        let verdict = check::backward(case, &of_backward, options.eps, data, &differentiated);
+        verdict.map_err(|wrong| format!("{}: {wrong}", layer.plan())).map(|()| differentiated)
+    };
+    let layer = Training::new(&gpu.context, &case.shape, *options).map_err(|error| error.to_string())?;
+    let trained = forward(&layer)?;
+    for other in trainings(gpu, &case.shape, options) {
+        forward(&other)?;
+    }
     let layer = Backward::new(&gpu.context, &case.shape, of_backward).map_err(|error| error.to_string())?;
-    let differentiated = backward(gpu, &layer, case, &trained.saved, &of_backward, layout);
-    check::backward(case, &of_backward, options.eps, data, &differentiated)
-        .map_err(|wrong| format!("{}: {wrong}", layer.plan()))?;
+    let differentiated = back(&layer, &trained)?;
+    for other in backwards(gpu, &case.shape, &of_backward) {
+        back(&other, &trained)?;
+    }
     Ok((trained, differentiated))
 }

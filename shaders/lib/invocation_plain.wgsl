@@ -1,0 +1,5 @@
+// Which invocation of its workgroup this is.
+
+struct Invocation {
+    @builtin(local_invocation_index) local: u32,
+}

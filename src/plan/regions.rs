@@ -1,0 +1,34 @@
+//! Regions of the workspace.
+
+use super::Place;
+use crate::caps::Caps;
+
+/// The workspace: sets of partial results, then one set of merged ones.
+pub(super) struct Regions {
+    pub(super) partial: Place,
+    pub(super) merged: Place,
+    pub(super) end: u64,
+}
+
+impl Regions {
+    pub(super) fn new(record: u64, channels: u32, sets: u32, caps: &Caps) -> Self {
+        let alignment = u64::from(caps.offset_alignment.max(4));
+        let one_set = record * u64::from(channels);
+        // A binding cannot be empty, even where there is no set to read.
+        let partial = one_set * u64::from(sets.max(1));
+        let merged = partial.next_multiple_of(alignment);
+        Self {
+            partial: Place::Workspace { offset: 0, bytes: partial },
+            merged: Place::Workspace { offset: merged, bytes: one_set },
+            end: merged + one_set,
+        }
+    }
+
+    /// Bytes of the workspace of an operation whose merged results go elsewhere.
+    pub(super) fn partial_bytes(&self) -> u64 {
+        match self.partial {
+            Place::Workspace { bytes, .. } => bytes,
+            Place::Argument(_) => 0,
+        }
+    }
+}
