@@ -178,6 +178,7 @@ impl Prepared {
         for binding in bindings.iter().filter(|binding| binding.storage()) {
             let (source, region) = match launch.place(binding.role) {
                 Place::Argument(role) => (role, None),
+                Place::Slice { role, offset, bytes } => (role, Some((offset, bytes))),
                 Place::Workspace { offset, bytes } => (Role::Workspace, Some((offset, bytes))),
             };
             let Some(found) = checked.iter().find(|checked| checked.role == source) else {

@@ -32,12 +32,13 @@ pub enum Error {
     /// The channel dimension is zero.
     #[error("shape: has 0 channels, needs at least 1")]
     NoChannels,
-    /// The number of values does not fit the 32-bit indices of the kernels.
-    #[error("shape: holds {got} values, needs at most {max}")]
+    /// The number of channels, or of values in one, does not fit the 32-bit counts of the kernels; or, in f16, a row of
+    /// an odd number of values does not.
+    #[error("shape: holds {got} values or channels, needs at most {max}")]
     TooManyValues {
-        /// Values in the tensor, saturating.
+        /// How many they are, saturating.
         got: u64,
-        /// Most values that can be addressed.
+        /// Most that can be counted.
         max: u64,
     },
     /// Training needs more than one value per channel: the variance of one value says nothing.

@@ -170,7 +170,7 @@ impl Kernel {
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
 /// let plan = Plan::inference(&shape, &InferenceOptions::default(), &Caps::WEBGPU)?;
 /// let params = plan.launches()[0].params;
-/// assert_eq!((params.channels, params.inner, bytemuck::bytes_of(&params).len()), (64, 784, 80));
+/// assert_eq!((params.channels, params.inner, bytemuck::bytes_of(&params).len()), (64, 784, 96));
 /// # Ok::<(), wgpu_batchnorm::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
@@ -214,6 +214,14 @@ pub struct Params {
     pub step: u32,
     /// Vectors of the run from one vector of an invocation to its next.
     pub step_positions: u32,
+    /// Where a slice begins among the words or vectors that are bound.
+    pub first: u32,
+    /// First channel of a slice.
+    pub first_channel: u32,
+    /// Channels of the whole tensor.
+    pub all_channels: u32,
+    /// Where the partial results of a slice begin.
+    pub first_partial: u32,
     /// Fills the block up to 16 bytes.
     pub unused: u32,
 }

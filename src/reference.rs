@@ -272,16 +272,16 @@ fn parameter(
     let Some(given) = given else {
         return Ok(vec![neutral; shape.channels() as usize]);
     };
-    check(argument, given.len(), shape.channels())?;
+    check(argument, given.len(), shape.channels().into())?;
     Ok(given.to_vec())
 }
 
 fn check_statistics(shape: &Shape, statistics: &Statistics) -> Result<(), Error> {
-    check("mean", statistics.mean.len(), shape.channels())?;
-    check("variance", statistics.variance.len(), shape.channels())
+    check("mean", statistics.mean.len(), shape.channels().into())?;
+    check("variance", statistics.variance.len(), shape.channels().into())
 }
 
-fn check(argument: &'static str, got: usize, needs: u32) -> Result<(), Error> {
+fn check(argument: &'static str, got: usize, needs: u64) -> Result<(), Error> {
     let needs = needs as usize;
     if got == needs { Ok(()) } else { Err(Error::Length { argument, got, needs }) }
 }

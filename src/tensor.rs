@@ -80,7 +80,7 @@ impl Shape {
     ///
     /// # Errors
     /// [`Error::Rank`] below two dimensions, [`Error::ChannelAxis`], [`Error::NoChannels`], and
-    /// [`Error::TooManyValues`] above `i32::MAX` values.
+    /// [`Error::TooManyValues`] above `i32::MAX` channels or values in a channel.
     ///
     /// ```
     /// use wgpu_batchnorm::{Dtype, Error, Shape};
@@ -99,18 +99,16 @@ impl Shape {
         }
         let product =
             |dims: &[usize]| dims.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim as u64));
-        // Kernels index with u32 and step at most one tensor length beyond the end.
+        // The values of a channel are counted with u32, and channels are numbered with it.
         let max = i32::MAX as u64;
         // An empty tensor is small however large its other dimensions are.
         let empty = dims.contains(&0);
-        let len = if empty { Some(0) } else { product(dims) };
         let channels = dims[channel_axis] as u64;
-        match len {
-            Some(len) if len <= max && channels <= max => {}
-            _ => {
-                let got = len.unwrap_or(u64::MAX).max(channels);
-                return Err(Error::TooManyValues { got, max });
-            }
+        let len = if empty { Some(0) } else { product(dims) };
+        let per_channel = len.map_or(u64::MAX, |len| len / channels);
+        let got = per_channel.max(channels);
+        if got > max {
+            return Err(Error::TooManyValues { got, max });
         }
         let extent = |dims| if empty { 0 } else { product(dims).unwrap_or(0) as u32 };
         Ok(Self {
@@ -119,6 +117,11 @@ impl Shape {
             inner: if empty { 1 } else { extent(&dims[channel_axis + 1..]) },
             dtype,
         })
+    }
+
+    /// A tensor of the same storage type: part of this one.
+    pub(crate) const fn part(&self, outer: u32, channels: u32, inner: u32) -> Self {
+        Self { outer, channels, inner, dtype: self.dtype }
     }
 
     /// Product of the dimensions before the channel axis.
@@ -147,8 +150,8 @@ impl Shape {
     }
 
     /// Values in the tensor.
-    pub const fn len(&self) -> u32 {
-        self.outer * self.channels * self.inner
+    pub const fn len(&self) -> u64 {
+        self.outer as u64 * self.channels as u64 * self.inner as u64
     }
 
     /// Whether the batch holds no values.
@@ -165,7 +168,7 @@ impl Shape {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub const fn size_in_bytes(&self) -> u64 {
-        (self.len() as u64 * self.dtype.size()).next_multiple_of(4)
+        (self.len() * self.dtype.size()).next_multiple_of(4)
     }
 }
 

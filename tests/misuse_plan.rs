@@ -61,7 +61,7 @@ fn too_many_values() {
     for (dims, got) in [
         (&[max as usize + 1, 1][..], max + 1),
         (&[1, max as usize + 1], max + 1),
-        (&[1 << 16, 3, 1 << 16], 3 << 32),
+        (&[1 << 16, 3, 1 << 16], 1 << 32),
         (&[huge, huge], u64::MAX),
         (&[huge, 1, 2], u64::MAX),
         (&[2, huge], u64::MAX),
@@ -69,7 +69,7 @@ fn too_many_values() {
         (&[0, max as usize + 1], max + 1),
         (&[0, huge, 3], u64::MAX),
     ] {
-        let message = format!("shape: holds {got} values, needs at most {max}");
+        let message = format!("shape: holds {got} values or channels, needs at most {max}");
         is(Shape::new(dims, 1, Dtype::F32), &Error::TooManyValues { got, max }, &message);
     }
     // Empty, whatever the rest: nothing to address.
@@ -188,9 +188,11 @@ fn limits() {
     let binding = |max_binding_size| Caps { max_binding_size, ..CAPS };
     assert!(training(&shape(&[64, 3, 4]), &binding(3072)).is_ok());
     let (argument, limit) = ("x", "max_storage_buffer_binding_size");
-    let message = "x: needs max_storage_buffer_binding_size of at least 3072, the device has 3071";
-    let error = Error::Limit { argument, limit, got: 3071, needs: 3072 };
-    is(training(&shape(&[64, 3, 4]), &binding(3071)), &error, message);
+    // A larger tensor is bound in slices, until they hold nothing: each may begin up to 256 bytes before its values.
+    assert!(training(&shape(&[64, 3, 4]), &binding(2048)).is_ok());
+    let message = "x: needs max_storage_buffer_binding_size of at least 3072, the device has 256";
+    let error = Error::Limit { argument, limit, got: 256, needs: 3072 };
+    is(training(&shape(&[64, 3, 4]), &binding(256)), &error, message);
     // Sets times channels overflow 32 bits: 65 536 * 100 000 * 16 bytes.
     let needs = 65_536 * 100_000 * 16;
     let error = Error::Limit { argument: "partial_moments", limit, got: 1 << 27, needs };

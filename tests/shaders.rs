@@ -377,7 +377,8 @@ fn records_are_those_of_the_host() {
         };
     }
     same!("Params", Params, channels inner count len chunk sets workgroups eps momentum correction item_channels
-        item_positions run row vectors blocks stride step step_positions unused);
+        item_positions run row vectors blocks stride step step_positions first first_channel all_channels first_partial
+        unused);
     same!("Saved", SavedStatistics, pivot difference variance invstd);
     same!("Moments", Moments, count pivot difference m2);
     same!("GradientSums", GradientSums, count dy dy_centered);

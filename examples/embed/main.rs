@@ -112,7 +112,7 @@ fn run(adapter: &wgpu::Adapter) -> Result<bool, Box<dyn Error>> {
 
     // The step: the host's encoder, the host's order. Our operations record, and do nothing else.
     let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
-    host.generate(&mut encoder, shape.len());
+    host.generate(&mut encoder, u32::try_from(shape.len())?);
     training.encode(
         &mut encoder,
         &TrainingBuffers {
@@ -126,7 +126,7 @@ fn run(adapter: &wgpu::Adapter) -> Result<bool, Box<dyn Error>> {
             workspace: workspace.of(&memory),
         },
     )?;
-    host.activate(&mut encoder, shape.len());
+    host.activate(&mut encoder, u32::try_from(shape.len())?);
     backward.encode(
         &mut encoder,
         &BackwardBuffers {

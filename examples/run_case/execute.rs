@@ -78,7 +78,7 @@ impl Device {
     }
 
     /// The first `len` values.
-    fn read(&self, buffer: &wgpu::Buffer, dtype: Dtype, len: u32) -> Result<Vec<f64>, Box<dyn Error>> {
+    fn read(&self, buffer: &wgpu::Buffer, dtype: Dtype, len: u64) -> Result<Vec<f64>, Box<dyn Error>> {
         let binding = buffer.as_entire_buffer_binding();
         let bytes: Vec<u8> = pollster::block_on(read_back(&self.device, &self.queue, binding))?;
         let mut values = storage::decode(dtype, &bytes);
@@ -154,7 +154,7 @@ fn train(device: &Device, case: &Case) -> Result<Results, Box<dyn Error>> {
     }
     for (quantity, buffer) in [(Quantity::RunningMean, &mean), (Quantity::RunningVar, &variance)] {
         if let Some(buffer) = buffer {
-            results.push((quantity, device.read(buffer, Dtype::F32, channels)?));
+            results.push((quantity, device.read(buffer, Dtype::F32, channels.into())?));
         }
     }
     if let Some(gradient) = &case.grad_output {
@@ -194,7 +194,7 @@ fn differentiate(
     let mut results = vec![(Quantity::GradInput, device.read(&dx, shape.dtype(), shape.len())?)];
     for (quantity, buffer) in [(Quantity::GradWeight, &dgamma), (Quantity::GradBias, &dbeta)] {
         if let Some(buffer) = buffer {
-            results.push((quantity, device.read(buffer, Dtype::F32, channels)?));
+            results.push((quantity, device.read(buffer, Dtype::F32, channels.into())?));
         }
     }
     Ok(results)

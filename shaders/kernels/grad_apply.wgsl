@@ -5,7 +5,8 @@
 // grid: flat over the words of the tensor, ITEMS a piece
 // memory: x once, dy once, dx once
 
-fn map_value(channel: u32, value: f32, gradient: f32) -> f32 {
+fn map_value(channel_in_slice: u32, value: f32, gradient: f32) -> f32 {
+    let channel = params.first_channel + channel_in_slice;
     let s = saved[channel];
     let total = sums[channel];
     let count = f32(total.count);
@@ -18,8 +19,8 @@ fn grad_apply(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) gri
     let first = workgroup_index(id, grid) * WORKGROUP * ITEMS + me.local;
     var at = place_of(first * WORD_VALUES);
     for (var item = 0u; item < ITEMS; item += 1u) {
-        let word = first + item * WORKGROUP;
-        let index = word * WORD_VALUES;
+        let index = (first + item * WORKGROUP) * WORD_VALUES;
+        let word = params.first + first + item * WORKGROUP;
         if (index >= params.len) {
             return;
         }

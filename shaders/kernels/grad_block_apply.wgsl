@@ -5,7 +5,7 @@
 // memory: x once, dy once, dx once
 
 fn first_of(block: u32, channel_in_block: u32) -> vec4<f32> {
-    let channel = block * CHANNEL_LANES + channel_in_block;
+    let channel = params.first_channel + block * CHANNEL_LANES + channel_in_block;
     let s = saved[channel];
     let all = sums[channel];
     let count = f32(max(all.count, 1u));
@@ -13,7 +13,7 @@ fn first_of(block: u32, channel_in_block: u32) -> vec4<f32> {
 }
 
 fn second_of(block: u32, channel_in_block: u32) -> vec2<f32> {
-    let channel = block * CHANNEL_LANES + channel_in_block;
+    let channel = params.first_channel + block * CHANNEL_LANES + channel_in_block;
     return vec2<f32>(saved[channel].invstd, gamma_of(channel));
 }
 

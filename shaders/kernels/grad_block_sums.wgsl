@@ -5,7 +5,7 @@
 // memory: x once, dy once
 
 fn first_of(block: u32, channel_in_block: u32) -> vec4<f32> {
-    let s = saved[block * CHANNEL_LANES + channel_in_block];
+    let s = saved[params.first_channel + block * CHANNEL_LANES + channel_in_block];
     return vec4<f32>(s.pivot, s.difference, 0.0, 0.0);
 }
 
@@ -25,6 +25,7 @@ fn grad_block_sums(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups
     let sums = channel_sums(me, all.dy, all.dy_centered);
     let channel = s.block * CHANNEL_LANES + me.local;
     if (me.local < CHANNEL_LANES && channel < params.channels) {
-        partial_sums[s.part * params.channels + channel] = GradientSums(values_in(s.end - s.begin), sums.x, sums.y);
+        let partial = params.first_partial + s.part * params.all_channels + channel;
+        partial_sums[partial] = GradientSums(values_in(s.end - s.begin), sums.x, sums.y);
     }
 }

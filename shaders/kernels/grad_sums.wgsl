@@ -9,14 +9,14 @@ fn sum_gradients(channel: u32, begin: u32, end: u32) -> vec2<f32> {
     if (begin >= end) {
         return sums;
     }
-    let s = saved[channel];
+    let s = saved[params.first_channel + channel];
     let step = step_of(VALUE_LANES);
     var at = cursor_at(channel, begin);
     var value = begin;
     while (value < end) {
         var block = vec2<f32>(0.0);
         for (var k = 0u; k < BLOCK && value < end; k += 1u) {
-            let word = at.index / WORD_VALUES;
+            let word = params.first + at.index / WORD_VALUES;
             let gradient = value_at(dy[word], at.index);
             block += vec2<f32>(gradient, gradient * centered(value_at(x[word], at.index), s));
             at = advance(at, step);
@@ -43,6 +43,7 @@ fn grad_sums(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid
     let first = select(end, begin + me.local / CHANNEL_LANES, inside);
     let sums = reduce(me, sum_gradients(channel, first, end));
     if (inside && me.local < CHANNEL_LANES) {
-        partial_sums[part * params.channels + channel] = GradientSums(end - begin, sums.x, sums.y);
+        let partial = params.first_partial + part * params.all_channels + channel;
+        partial_sums[partial] = GradientSums(end - begin, sums.x, sums.y);
     }
 }

@@ -4,7 +4,8 @@
 // grid: flat over the words of the tensor, ITEMS a piece
 // memory: x once, y once
 
-fn map_value(channel: u32, value: f32, unused: f32) -> f32 {
+fn map_value(channel_in_slice: u32, value: f32, unused: f32) -> f32 {
+    let channel = params.first_channel + channel_in_slice;
     let invstd = inverseSqrt(running_var[channel] + params.eps);
     return ((value - running_mean[channel]) * invstd) * gamma_of(channel) + beta_of(channel);
 }
@@ -14,8 +15,8 @@ fn infer_apply(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) gr
     let first = workgroup_index(id, grid) * WORKGROUP * ITEMS + me.local;
     var at = place_of(first * WORD_VALUES);
     for (var item = 0u; item < ITEMS; item += 1u) {
-        let word = first + item * WORKGROUP;
-        let index = word * WORD_VALUES;
+        let index = (first + item * WORKGROUP) * WORD_VALUES;
+        let word = params.first + first + item * WORKGROUP;
         if (index >= params.len) {
             return;
         }

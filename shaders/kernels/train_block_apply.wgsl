@@ -5,13 +5,13 @@
 // memory: x once, y once
 
 fn first_of(block: u32, channel_in_block: u32) -> vec4<f32> {
-    let channel = block * CHANNEL_LANES + channel_in_block;
+    let channel = params.first_channel + block * CHANNEL_LANES + channel_in_block;
     let s = saved[channel];
     return vec4<f32>(s.pivot, s.difference, s.invstd, gamma_of(channel));
 }
 
 fn second_of(block: u32, channel_in_block: u32) -> vec2<f32> {
-    return vec2<f32>(beta_of(block * CHANNEL_LANES + channel_in_block), 0.0);
+    return vec2<f32>(beta_of(params.first_channel + block * CHANNEL_LANES + channel_in_block), 0.0);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -15,6 +15,7 @@ fn train_block_moments(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgr
     let taken = combine(me, s.block, s.begin, values_in(s.end - s.begin), at.position, take(at, s.end));
     let channel = s.block * CHANNEL_LANES + me.local;
     if (me.local < CHANNEL_LANES && channel < params.channels) {
-        partial_moments[s.part * params.channels + channel] = taken;
+        let partial = params.first_partial + s.part * params.all_channels + channel;
+        partial_moments[partial] = taken;
     }
 }

@@ -14,7 +14,7 @@ fn sum_deviations(channel: u32, begin: u32, end: u32, origin: f32) -> vec2<f32> 
     while (value < end) {
         var block = vec2<f32>(0.0);
         for (var k = 0u; k < BLOCK && value < end; k += 1u) {
-            let deviation = value_at(x[at.index / WORD_VALUES], at.index) - origin;
+            let deviation = value_at(x[params.first + at.index / WORD_VALUES], at.index) - origin;
             block += vec2<f32>(deviation, deviation * deviation);
             at = advance(at, step);
             value += VALUE_LANES;
@@ -43,7 +43,7 @@ fn train_moments(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) 
     var origin = 0.0;
     if (inside) {
         let index = cursor_at(channel, begin).index;
-        origin = value_at(x[index / WORD_VALUES], index);
+        origin = value_at(x[params.first + index / WORD_VALUES], index);
     }
     if (!is_finite(origin)) {
         origin = 0.0;
@@ -60,6 +60,7 @@ fn train_moments(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) 
         if (is_finite(m2)) {
             m2 = max(m2 - sums.x * difference, 0.0);
         }
-        partial_moments[part * params.channels + channel] = Moments(end - begin, pivot, difference, m2);
+        let partial = params.first_partial + part * params.all_channels + channel;
+        partial_moments[partial] = Moments(end - begin, pivot, difference, m2);
     }
 }

@@ -20,7 +20,8 @@ fn walk_from(block: u32, begin: u32, end: u32, local: u32) -> Walk {
     let position = index - row * params.run;
     // The last block of a row may be narrower than the others.
     let taken = local < params.stride && block * params.run + position < params.row;
-    return Walk(select(end, index, taken), row * params.row + block * params.run + position, position);
+    let address = params.first + row * params.row + block * params.run + position;
+    return Walk(select(end, index, taken), address, position);
 }
 
 fn next(at: Walk) -> Walk {

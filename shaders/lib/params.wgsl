@@ -34,5 +34,11 @@ struct Params {
     // From one vector of an invocation to its next: in the tensor, and in the run.
     step: u32,
     step_positions: u32,
+    // A slice of a tensor that is too large for one binding: where it begins among the words or vectors that are bound,
+    // its first channel, the channels of the whole, and where its partial results begin.
+    first: u32,
+    first_channel: u32,
+    all_channels: u32,
+    first_partial: u32,
     unused: u32,
 }

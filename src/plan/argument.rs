@@ -63,7 +63,7 @@ pub(super) fn tensor(role: Role, access: Access, shape: &Shape) -> Argument {
         Dtype::F32 => "values of 4 bytes",
         Dtype::F16 => "values of 2 bytes, in whole words",
     };
-    Argument { role, access, elements: shape.len().into(), element, bytes: shape.size_in_bytes() }
+    Argument { role, access, elements: shape.len(), element, bytes: shape.size_in_bytes() }
 }
 
 /// One record per channel, or per set and channel, that the caller gives.
@@ -130,4 +130,25 @@ pub(super) fn of_backward(shape: &Shape, options: &BackwardOptions, workspace_by
         arguments.push(per_channel(Role::Dbeta, Access::Write, channels));
     }
     arguments
+}
+
+/// What the stage asks for that takes the moments of a tensor.
+pub(super) fn of_batch_moments(shape: &Shape, workspace_bytes: u64) -> Vec<Argument> {
+    vec![
+        tensor(Role::X, Access::Read, shape),
+        per_channel(Role::Moments, Access::Write, shape.channels().into()),
+        workspace(workspace_bytes),
+    ]
+}
+
+/// What the stage asks for that takes the gradient sums of a tensor.
+pub(super) fn of_batch_gradient_sums(shape: &Shape, workspace_bytes: u64) -> Vec<Argument> {
+    let channels = shape.channels().into();
+    vec![
+        tensor(Role::X, Access::Read, shape),
+        tensor(Role::Dy, Access::Read, shape),
+        per_channel(Role::Saved, Access::Read, channels),
+        per_channel(Role::Sums, Access::Write, channels),
+        workspace(workspace_bytes),
+    ]
 }

@@ -70,6 +70,11 @@ impl Blocks {
         Ok(Self { dtype: shape.dtype(), channel_lanes, run, row, vectors, blocks })
     }
 
+    /// Values in a vector.
+    pub(super) fn lanes(&self) -> u32 {
+        (VECTOR / self.dtype.size()) as u32
+    }
+
     /// Whether a block is one channel.
     pub(super) fn single(&self) -> bool {
         self.channel_lanes == 1
@@ -120,7 +125,7 @@ impl Blocks {
             channels: shape.channels(),
             inner: shape.inner(),
             count: shape.values_per_channel(),
-            len: shape.len(),
+            len: shape.len() as u32,
             chunk,
             sets,
             workgroups,

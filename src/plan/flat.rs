@@ -2,7 +2,7 @@
 
 use super::argument::{per_channel, tensor};
 use super::block::Blocks;
-use super::{Access, Argument, Launch, Plan, argument, policy, tiling};
+use super::{Access, Argument, Launch, Plan, argument, policy, slices, tiling};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::kernel::{Kernel, Params, Parts, Sharing, Tuning};
@@ -10,55 +10,81 @@ use crate::options::{Affine, InferenceOptions};
 use crate::role::Role;
 use crate::tensor::Shape;
 
-/// One launch over the tensor: by blocks of vectors where it has some, else word by word; none over an empty one.
-fn by_vectors(
+/// Launches over the tensor: by blocks of vectors where it has some, else word by word; none over an empty one.
+fn launches(
     [vectors, words]: [&'static str; 2],
     shape: &Shape,
+    tensors: &[Role],
     parts: Parts,
     eps: f32,
     caps: &Caps,
 ) -> Result<Vec<Launch>, Error> {
-    let Ok(blocks) = Blocks::new(shape, caps) else {
-        return launch(words, shape, parts, eps, caps);
-    };
-    let Ok(share) = policy::apply(&blocks, shape, caps) else {
-        return launch(words, shape, parts, eps, caps);
-    };
-    let mut launch = blocks.launch(vectors, shape, parts, share, 0, caps)?;
-    launch.params.eps = eps;
-    Ok(vec![launch])
+    by_vectors(vectors, shape, tensors, parts, eps, caps)
+        .or_else(|_| by_words(words, shape, tensors, parts, eps, caps))
 }
 
-/// One launch over the tensor word by word; none over an empty one.
-pub(super) fn launch(
+/// Launches over the blocks of a tensor, the last slice first: the end is what the cache holds.
+pub(super) fn by_vectors(
     name: &'static str,
     shape: &Shape,
+    tensors: &[Role],
     parts: Parts,
     eps: f32,
     caps: &Caps,
 ) -> Result<Vec<Launch>, Error> {
+    let refused = |reason| Error::Strategy { got: "vectors", reason };
+    let blocks = Blocks::new(shape, caps).map_err(refused)?;
+    let mut launches = Vec::new();
+    for slice in slices::slices(shape, blocks.lanes(), caps)?.into_iter().rev() {
+        let blocks = Blocks::new(&slice.shape, caps).map_err(refused)?;
+        let share = policy::apply(&blocks, caps).map_err(refused)?;
+        let mut launch = blocks.launch(name, &slice.shape, parts, share, 0, caps)?;
+        launch.params.eps = eps;
+        slice.bind(&mut launch, tensors, shape, caps);
+        launches.push(launch);
+    }
+    Ok(launches)
+}
+
+/// Launches over the tensor word by word, the last slice first; none over an empty one.
+pub(super) fn by_words(
+    name: &'static str,
+    shape: &Shape,
+    tensors: &[Role],
+    parts: Parts,
+    eps: f32,
+    caps: &Caps,
+) -> Result<Vec<Launch>, Error> {
+    let mut launches = Vec::new();
     if shape.is_empty() {
-        return Ok(Vec::new());
+        return Ok(launches);
     }
     let workgroup = policy::widest_workgroup(caps)?;
-    let words = shape.size_in_bytes() / 4;
-    let workgroups = words.div_ceil(u64::from(workgroup * policy::ITEMS)) as u32;
-    let tuning = Tuning { workgroup, channel_lanes: 1, items: policy::ITEMS, block: policy::BLOCK };
-    let kernel = Kernel { name, parts, tuning, sharing: Sharing::Separate };
-    let word_values = (4 / shape.dtype().size()) as u32;
-    let item = workgroup * word_values;
-    let params = Params {
-        channels: shape.channels(),
-        inner: shape.inner(),
-        count: shape.values_per_channel(),
-        len: shape.len(),
-        workgroups,
-        eps,
-        item_channels: item / shape.inner() % shape.channels(),
-        item_positions: item % shape.inner(),
-        ..Params::default()
-    };
-    Ok(vec![Launch { kernel, grid: tiling::fold(workgroups, caps)?, params, places: Vec::new() }])
+    let word_values = policy::word_values(shape);
+    for slice in slices::slices(shape, word_values, caps)?.into_iter().rev() {
+        let part = slice.shape;
+        let words = part.size_in_bytes() / 4;
+        let workgroups = words.div_ceil(u64::from(workgroup * policy::ITEMS)) as u32;
+        let tuning = Tuning { workgroup, channel_lanes: 1, items: policy::ITEMS, block: policy::BLOCK };
+        let kernel = Kernel { name, parts, tuning, sharing: Sharing::Separate };
+        let item = workgroup * word_values;
+        let params = Params {
+            channels: part.channels(),
+            inner: part.inner(),
+            count: part.values_per_channel(),
+            len: part.len() as u32,
+            workgroups,
+            eps,
+            item_channels: item / part.inner() % part.channels(),
+            item_positions: item % part.inner(),
+            ..Params::default()
+        };
+        let grid = tiling::fold(workgroups, caps)?;
+        let mut launch = Launch { kernel, grid, params, places: Vec::new() };
+        slice.bind(&mut launch, tensors, shape, caps);
+        launches.push(launch);
+    }
+    Ok(launches)
 }
 
 pub(super) fn inference(shape: &Shape, options: &InferenceOptions, caps: &Caps) -> Result<Plan, Error> {
@@ -71,7 +97,8 @@ pub(super) fn inference(shape: &Shape, options: &InferenceOptions, caps: &Caps) 
         per_channel(Role::RunningVar, Access::Read, channels),
     ];
     arguments.extend(argument::affine(options.affine, channels));
-    let launches = by_vectors(["infer_block_apply", "infer_apply"], shape, parts, options.eps, caps)?;
+    let launches =
+        launches(["infer_block_apply", "infer_apply"], shape, &[Role::X, Role::Y], parts, options.eps, caps)?;
     plan("inference", shape, launches, arguments, 2).checked(caps)
 }
 
@@ -84,7 +111,8 @@ pub(super) fn normalize(shape: &Shape, affine: Affine, caps: &Caps) -> Result<Pl
     ];
     arguments.extend(argument::affine(affine, channels));
     let parts = Parts::new(shape.dtype()).affine(affine);
-    let launches = by_vectors(["train_block_apply", "train_apply"], shape, parts, 0.0, caps)?;
+    let launches =
+        launches(["train_block_apply", "train_apply"], shape, &[Role::X, Role::Y], parts, 0.0, caps)?;
     plan("normalize", shape, launches, arguments, 2).checked(caps)
 }
 
@@ -101,7 +129,14 @@ pub(super) fn input_gradient(shape: &Shape, affine: Affine, caps: &Caps) -> Resu
         arguments.push(per_channel(Role::Gamma, Access::Read, channels));
     }
     let parts = Parts { beta: Default::default(), ..Parts::new(shape.dtype()).affine(affine) };
-    let launches = by_vectors(["grad_block_apply", "grad_apply"], shape, parts, 0.0, caps)?;
+    let launches = launches(
+        ["grad_block_apply", "grad_apply"],
+        shape,
+        &[Role::X, Role::Dy, Role::Dx],
+        parts,
+        0.0,
+        caps,
+    )?;
     plan("input_gradient", shape, launches, arguments, 3).checked(caps)
 }
 
@@ -113,5 +148,5 @@ fn plan(
     passes: u32,
 ) -> Plan {
     let subject = shape.to_string();
-    Plan { operation, subject, strategy: None, launches, arguments, passes }
+    Plan { operation, subject, strategy: None, why: None, launches, arguments, passes }
 }

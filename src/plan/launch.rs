@@ -19,6 +19,15 @@ use crate::role::Role;
 pub enum Place {
     /// It is the caller's buffer for that role.
     Argument(Role),
+    /// It is part of the caller's buffer for that role: a slice of a tensor that is too large for one binding.
+    Slice {
+        /// The caller's buffer.
+        role: Role,
+        /// First byte, a multiple of the device's alignment.
+        offset: u64,
+        /// Bytes.
+        bytes: u64,
+    },
     /// It is part of the workspace.
     Workspace {
         /// First byte, a multiple of the device's alignment.

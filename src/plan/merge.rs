@@ -84,7 +84,7 @@ pub(super) fn moments(
     let launches = vec![train_launch(channels, sets, eps, running, Vec::new(), caps)?];
     let subject = format!("{sets} sets of {channels} channels");
     let operation = "merge_moments";
-    Plan { operation, subject, strategy: None, launches, arguments, passes: 0 }.checked(caps)
+    Plan { operation, subject, strategy: None, why: None, launches, arguments, passes: 0 }.checked(caps)
 }
 
 /// The stage that adds up the gradient sums of several parts of a batch.
@@ -104,7 +104,7 @@ pub(super) fn gradient_sums(gathered: Gathered, gradients: Gradients, caps: &Cap
     let launches = vec![grad_launch(channels, sets, gradients, Vec::new(), caps)?];
     let subject = format!("{sets} sets of {channels} channels");
     let operation = "merge_gradient_sums";
-    Plan { operation, subject, strategy: None, launches, arguments, passes: 0 }.checked(caps)
+    Plan { operation, subject, strategy: None, why: None, launches, arguments, passes: 0 }.checked(caps)
 }
 
 fn check(gathered: Gathered) -> Result<u64, Error> {

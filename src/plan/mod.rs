@@ -10,6 +10,7 @@ mod operations;
 mod policy;
 mod regions;
 mod single;
+mod slices;
 mod split;
 mod strategy;
 mod tiling;
@@ -46,6 +47,8 @@ pub struct Plan {
     operation: &'static str,
     subject: String,
     strategy: Option<Strategy>,
+    /// Why the policy has picked that strategy; absent where the caller demanded it.
+    why: Option<&'static str>,
     launches: Vec<Launch>,
     arguments: Vec<Argument>,
     passes: u32,
@@ -55,6 +58,20 @@ impl Plan {
     /// The strategy of its reduction, if it has one.
     pub fn strategy(&self) -> Option<Strategy> {
         self.strategy
+    }
+
+    /// Why that strategy was picked, in a few words; `None` where the caller demanded it, or there is none.
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Caps, Dtype, Plan, Shape, TrainingOptions};
+    ///
+    /// let shape = Shape::new(&[32, 1024, 14, 14], 1, Dtype::F32)?;
+    /// let plan = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU)?;
+    /// assert_eq!(plan.why(), Some("a block fits in registers"));
+    /// # Ok::<(), wgpu_batchnorm::Error>(())
+    /// ```
+    pub fn why(&self) -> Option<&'static str> {
+        self.why
     }
 
     /// The dispatches, in order.
@@ -108,7 +125,9 @@ impl Plan {
             }
             for (role, place) in &launch.places {
                 match place {
-                    Place::Workspace { offset, .. } if offset % alignment != 0 => {
+                    Place::Workspace { offset, .. } | Place::Slice { offset, .. }
+                        if offset % alignment != 0 =>
+                    {
                         return Err(Error::Misaligned {
                             argument: role.name(),
                             got: *offset,
@@ -133,15 +152,22 @@ impl Plan {
         Ok(self)
     }
 
+    /// Whether launches bind all of a caller's buffer.
+    fn bound_whole(&self, role: Role) -> bool {
+        let in_part = |place: &Place| matches!(place, Place::Slice { role: whole, .. } if *whole == role);
+        let mut places = self.launches.iter().flat_map(|launch| &launch.places);
+        role != Role::Workspace && !places.any(|(_, place)| in_part(place))
+    }
+
     /// Refuses what the device's limits do not allow.
     fn check_limits(&self, caps: &Caps) -> Result<(), Error> {
         let regions = self.launches.iter().flat_map(|launch| {
             launch.places.iter().filter_map(|(role, place)| match place {
-                Place::Workspace { bytes, .. } => Some((role.name(), *bytes)),
+                Place::Workspace { bytes, .. } | Place::Slice { bytes, .. } => Some((role.name(), *bytes)),
                 Place::Argument(_) => None,
             })
         });
-        let arguments = self.arguments.iter().filter(|argument| argument.role != Role::Workspace);
+        let arguments = self.arguments.iter().filter(|argument| self.bound_whole(argument.role));
         for (argument, needs) in regions.chain(arguments.map(|a| (a.role.name(), a.bytes))) {
             if needs > caps.max_binding_size {
                 let (limit, got) = ("max_storage_buffer_binding_size", caps.max_binding_size);
@@ -160,13 +186,25 @@ impl std::fmt::Display for Plan {
             return f.write_str("nothing to do");
         }
         if let Some(strategy) = self.strategy {
+            // The sets of the launch that merges are those of all slices.
             let sets = self.launches.iter().map(|launch| launch.params.sets).max().unwrap_or(0);
-            write!(f, "{strategy} in {sets}, ")?;
+            write!(f, "{strategy}")?;
+            if sets > 1 {
+                write!(f, " in {sets}")?;
+            }
+            if let Some(why) = self.why {
+                write!(f, " ({why})")?;
+            }
+            f.write_str(", ")?;
         }
-        for (i, launch) in self.launches.iter().enumerate() {
+        for (i, launches) in self.launches.chunk_by(|a, b| a.kernel.name == b.kernel.name).enumerate() {
             let separator = if i == 0 { "" } else { ", " };
-            let (kernel, params) = (&launch.kernel, &launch.params);
-            write!(f, "{separator}{} {} @{}", kernel.name, params.workgroups, kernel.tuning.workgroup)?;
+            let kernel = launches[0].kernel;
+            let workgroups: u64 = launches.iter().map(|launch| u64::from(launch.params.workgroups)).sum();
+            write!(f, "{separator}{} {workgroups} @{}", kernel.name, kernel.tuning.workgroup)?;
+            if launches.len() > 1 {
+                write!(f, " over {} slices", launches.len())?;
+            }
         }
         write!(f, "; {} passes, workspace {} B", self.passes, self.workspace_size())
     }

@@ -44,7 +44,7 @@ impl Plan {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) -> Result<Self, Error> {
-        first(policy::training(shape, caps), |strategy| Self::training_by(strategy, shape, options, caps))
+        chosen(policy::training(shape, caps), |strategy| Self::training_by(strategy, shape, options, caps))
     }
 
     /// Training forward, by the strategy given: it is taken or refused, never replaced.
@@ -93,7 +93,7 @@ impl Plan {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) -> Result<Self, Error> {
-        first(policy::backward(shape, caps), |strategy| Self::backward_by(strategy, shape, options, caps))
+        chosen(policy::backward(shape, caps), |strategy| Self::backward_by(strategy, shape, options, caps))
     }
 
     /// Training backward, by the strategy given: it is taken or refused, never replaced.
@@ -140,7 +140,7 @@ impl Plan {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Self, Error> {
-        general::batch_moments(shape, caps)
+        split::batch_moments(shape, caps).or_else(|_| general::batch_moments(shape, caps))
     }
 
     /// [`MergeMoments`](crate::MergeMoments).
@@ -196,7 +196,7 @@ impl Plan {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Self, Error> {
-        general::batch_gradient_sums(shape, caps)
+        split::batch_gradient_sums(shape, caps).or_else(|_| general::batch_gradient_sums(shape, caps))
     }
 
     /// [`MergeGradientSums`](crate::MergeGradientSums).
@@ -233,16 +233,18 @@ impl Plan {
     }
 }
 
-/// The plan of the first strategy that can serve the shape.
-fn first(strategies: Vec<Strategy>, plan: impl Fn(Strategy) -> Result<Plan, Error>) -> Result<Plan, Error> {
-    let mut refused = Err(Error::Strategy { got: "none", reason: String::new() });
-    for strategy in strategies {
-        refused = plan(strategy);
-        if !matches!(refused, Err(Error::Strategy { .. })) {
-            break;
+/// The plan by the strategy that was chosen, or by the general one where the device cannot carry it out.
+fn chosen(
+    (strategy, why): policy::Choice,
+    plan: impl Fn(Strategy) -> Result<Plan, Error>,
+) -> Result<Plan, Error> {
+    match plan(strategy) {
+        Ok(plan) => Ok(Plan { why: Some(why), ..plan }),
+        Err(_) => {
+            let general = plan(Strategy::General)?;
+            Ok(Plan { why: Some("no other way fits the device's limits"), ..general })
         }
     }
-    refused
 }
 
 /// An empty batch is no error: it changes nothing.

@@ -4,7 +4,7 @@ use super::Strategy;
 use super::block::{Blocks, Share};
 use crate::caps::Caps;
 use crate::error::Error;
-use crate::tensor::Shape;
+use crate::tensor::{Dtype, Shape};
 
 /// Most sets that one merge takes: 1024 for each of 64 invocations.
 ///
@@ -42,6 +42,11 @@ pub(super) const BLOCK: u32 = 32;
 /// Words per invocation of a flat kernel, so that several loads are in flight.
 pub(super) const ITEMS: u32 = 4;
 
+/// Values in a word.
+pub(super) fn word_values(shape: &Shape) -> u32 {
+    (4 / shape.dtype().size()) as u32
+}
+
 /// The widest workgroup used: WebGPU's default limit, where the device has it.
 pub(super) fn widest_workgroup(caps: &Caps) -> Result<u32, Error> {
     match caps.max_invocations.min(256).checked_ilog2() {
@@ -65,8 +70,9 @@ pub(super) struct Reduction {
     pub(super) sets: u32,
 }
 
-/// Splits channels until the device is busy, but not below a useful piece of work for each workgroup.
-pub(super) fn reduction(shape: &Shape, caps: &Caps) -> Result<Reduction, Error> {
+/// Splits channels until the device is busy, but not below a useful piece of work for each workgroup, nor into more
+/// sets than the merge should take.
+pub(super) fn reduction(shape: &Shape, most_sets: u32, caps: &Caps) -> Result<Reduction, Error> {
     let widest = widest_workgroup(caps)?;
     let (channels, count) = (shape.channels(), shape.values_per_channel());
     let channel_lanes = match shape.inner() {
@@ -79,7 +85,7 @@ pub(super) fn reduction(shape: &Shape, caps: &Caps) -> Result<Reduction, Error> 
     let most = count.div_ceil(value_lanes * FEWEST_VALUES);
     let least = count.div_ceil(value_lanes * MOST_VALUES);
     let wanted = BUSY.div_ceil(channels.div_ceil(channel_lanes));
-    let sets = wanted.min(most).max(least).max(1);
+    let sets = wanted.min(most).min(most_sets).max(least).max(1);
     let chunk = count.div_ceil(sets).next_multiple_of(value_lanes);
     Ok(Reduction { workgroup, channel_lanes, chunk, sets: count.div_ceil(chunk.max(1)) })
 }
@@ -101,9 +107,17 @@ pub(super) fn run(row: u32) -> u32 {
     [32, 16, 8, 4, 2].into_iter().find(|run| row.next_multiple_of(*run) - row <= row / 8).unwrap_or(1)
 }
 
-/// Values that an invocation has under way together where it loops: 128 bytes of f32, so that 256 invocations cover the
-/// latency of memory.
-const VALUES_UNDER_WAY: u32 = 32;
+/// Vectors that an invocation has under way together in a sum: 128 bytes of f32. 256 invocations cover the latency of
+/// memory then, and a group of so many is long enough for its own mean.
+fn summed_together(shape: &Shape) -> u32 {
+    match shape.dtype() {
+        Dtype::F32 => 8,
+        Dtype::F16 => 4,
+    }
+}
+
+/// Vectors that an invocation has under way together where each value is on its own.
+const MAPPED_TOGETHER: u32 = 4;
 
 /// Vectors that an invocation of a resident kernel holds at most, of all its tensors: 64 registers.
 const HELD: u32 = 16;
@@ -112,44 +126,53 @@ const HELD: u32 = 16;
 /// too often.
 const MERGED_IN_PLACE: u32 = 512;
 
-/// Sizes of workgroups that blocks are tried with.
-fn workgroups(blocks: &Blocks, caps: &Caps) -> impl Iterator<Item = u32> {
+/// Workgroups that keep a CPU busy: some for each of its cores, so that none waits long for the last.
+const BUSY_CPU: u32 = 64;
+
+/// Sizes of workgroups that blocks are tried with, from the smallest.
+fn workgroups(blocks: &Blocks, caps: &Caps) -> impl DoubleEndedIterator<Item = u32> {
     [8, 16, 32, 64, 128, 256, 512, 1024]
         .into_iter()
         .filter(|&workgroup| workgroup <= caps.max_invocations && blocks.fits(workgroup, caps))
 }
 
-fn items(shape: &Shape) -> u32 {
-    VALUES_UNDER_WAY / 16 * shape.dtype().size() as u32
+/// The widest workgroup up to 256 that has so many vectors for each invocation; else the narrowest from 64.
+fn workgroup(blocks: &Blocks, vectors: u32, caps: &Caps) -> Result<u32, String> {
+    let widths = || workgroups(blocks, caps).filter(|&workgroup| workgroup <= 256);
+    widths()
+        .rev()
+        .find(|&workgroup| workgroup >= 64 && blocks.active(workgroup) * vectors <= blocks.vectors)
+        .or_else(|| widths().find(|&workgroup| workgroup >= 64))
+        .or_else(|| widths().last())
+        .or_else(|| workgroups(blocks, caps).next())
+        .ok_or_else(|| format!("a block is {} vectors side by side, more than a workgroup takes", blocks.run))
 }
 
-/// Registers that hold a block of each of so many tensors, or why there is none.
+/// A block of each of so many tensors in registers.
 pub(super) fn resident(blocks: &Blocks, tensors: u32, caps: &Caps) -> Result<Share, String> {
     let held = HELD / tensors;
     let items = |workgroup: u32| blocks.vectors.div_ceil(blocks.active(workgroup));
-    let widths = || workgroups(blocks, caps).filter(|&workgroup| workgroup >= 64);
-    let Some(workgroup) = widths()
-        .find(|&workgroup| items(workgroup) <= held / 2)
-        .or_else(|| widths().find(|&workgroup| items(workgroup) <= held))
-    else {
+    let width = |most: u32| workgroups(blocks, caps).find(|&w| w >= 64 && items(w) <= most);
+    // Half the registers leave room for twice the workgroups; a CPU has one at a time, and the fewer invocations the
+    // fewer to wait for.
+    let half = if caps.cpu { held } else { held / 2 };
+    let Some(workgroup) = width(half).or_else(|| width(held)) else {
         return Err(format!(
-            "a block is {} vectors, which do not fit the registers of a workgroup: {held} for each invocation",
+            "a block is {} vectors, too many for {held} in the registers of each invocation",
             blocks.vectors
         ));
     };
     Ok(Share { workgroup, items: items(workgroup), chunk: blocks.vectors })
 }
 
-/// One workgroup for each block.
+/// One workgroup for each block: a wide one, which has more under way, but on a CPU.
 pub(super) fn fused(blocks: &Blocks, shape: &Shape, caps: &Caps) -> Result<Share, String> {
-    let items = items(shape);
-    let enough = |workgroup: &u32| blocks.active(*workgroup) * items >= blocks.vectors;
-    let Some(workgroup) = workgroups(blocks, caps)
-        .filter(|&w| w >= 64)
-        .find(enough)
-        .or_else(|| workgroups(blocks, caps).last())
-    else {
-        return Err(no_workgroup(blocks));
+    let items = summed_together(shape);
+    let widest = if caps.cpu { 128 } else { 1024 };
+    let enough = |w: &u32| (64..=widest).contains(w) && blocks.active(*w) * items <= blocks.vectors;
+    let workgroup = match workgroups(blocks, caps).rev().find(enough) {
+        Some(workgroup) => workgroup,
+        None => workgroup(blocks, items, caps)?,
     };
     if blocks.vectors.div_ceil(blocks.active(workgroup)) > MOST_VALUES {
         return Err(format!("a block is {} vectors, too many for one workgroup", blocks.vectors));
@@ -157,32 +180,26 @@ pub(super) fn fused(blocks: &Blocks, shape: &Shape, caps: &Caps) -> Result<Share
     Ok(Share { workgroup, items, chunk: blocks.vectors })
 }
 
-/// Blocks split over workgroups until the device is busy.
-pub(super) fn split(blocks: &Blocks, shape: &Shape, caps: &Caps) -> Result<Share, String> {
-    let items = items(shape);
-    let Some(workgroup) = workgroups(blocks, caps).filter(|&workgroup| workgroup <= 256).last() else {
-        return Err(no_workgroup(blocks));
-    };
+/// Blocks split over workgroups until the device is busy, each with a group of vectors for each invocation at least, and
+/// not into more sets than the merge should take.
+pub(super) fn split(blocks: &Blocks, shape: &Shape, most_sets: u32, caps: &Caps) -> Result<Share, String> {
+    let items = summed_together(shape);
+    let workgroup = workgroup(blocks, items, caps)?;
     let group = blocks.active(workgroup) * items;
     let groups = blocks.vectors.div_ceil(group);
-    let wanted = BUSY.div_ceil(blocks.blocks);
+    let busy = if caps.cpu { BUSY_CPU } else { BUSY };
     let least = groups.div_ceil(MOST_VALUES / items);
-    let parts = wanted.min(groups).max(least);
+    let parts = busy.div_ceil(blocks.blocks).min(groups).min(most_sets).max(least);
     Ok(Share { workgroup, items, chunk: groups.div_ceil(parts) * group })
 }
 
 /// Parts of blocks where each value is on its own.
-pub(super) fn apply(blocks: &Blocks, shape: &Shape, caps: &Caps) -> Result<Share, String> {
-    let items = items(shape);
-    let Some(workgroup) = workgroups(blocks, caps).filter(|&workgroup| workgroup <= 256).last() else {
-        return Err(no_workgroup(blocks));
-    };
-    let group = blocks.active(workgroup) * items;
-    Ok(Share { workgroup, items, chunk: group })
-}
-
-fn no_workgroup(blocks: &Blocks) -> String {
-    format!("a block is {} vectors side by side, more than a workgroup has room for", blocks.run)
+pub(super) fn apply(blocks: &Blocks, caps: &Caps) -> Result<Share, String> {
+    let items = MAPPED_TOGETHER;
+    // A CPU takes some groups in a row: what a workgroup begins with is not free there.
+    let groups = if caps.cpu { 4 } else { 1 };
+    let workgroup = workgroup(blocks, items * groups, caps)?;
+    Ok(Share { workgroup, items, chunk: blocks.active(workgroup) * items * groups })
 }
 
 /// Whether the launch that writes the tensor merges the partial results itself.
@@ -190,12 +207,53 @@ pub(super) fn merges_in_place(blocks: &Blocks, sets: u32, caps: &Caps) -> bool {
     sets * blocks.channel_lanes <= MERGED_IN_PLACE && !caps.cpu
 }
 
-/// The strategies in the order in which they are tried for a training forward pass.
-pub(super) fn training(_shape: &Shape, _caps: &Caps) -> Vec<Strategy> {
-    vec![Strategy::Resident, Strategy::Fused, Strategy::Split, Strategy::General]
+/// The strategy of a training forward pass, and why.
+pub(super) fn training(shape: &Shape, caps: &Caps) -> Choice {
+    choose(shape, 1, caps)
 }
 
-/// The strategies in the order in which they are tried for a backward pass.
-pub(super) fn backward(_shape: &Shape, _caps: &Caps) -> Vec<Strategy> {
-    vec![Strategy::Resident, Strategy::Fused, Strategy::Split, Strategy::General]
+/// The strategy of a backward pass that writes dx, and why.
+pub(super) fn backward(shape: &Shape, caps: &Caps) -> Choice {
+    choose(shape, 2, caps)
+}
+
+/// A strategy and the reason for it.
+pub(super) type Choice = (Strategy, &'static str);
+
+/// Blocks below which a GPU would have multiprocessors without one.
+const FEW_BLOCKS: u32 = 128;
+
+/// Bytes of all tensors that a cache of the size of a GPU's holds between two readings.
+const CACHED: u64 = 16 << 20;
+
+/// The same of a block and a core's own cache on a CPU, where fused beat split up to here and lost beyond on 4 cores.
+const CACHED_BY_CORE: u64 = 2 << 20;
+
+fn choose(shape: &Shape, tensors: u32, caps: &Caps) -> Choice {
+    let Ok(blocks) = Blocks::new(shape, caps) else {
+        return (Strategy::General, "its channels make no whole vectors of 16 bytes");
+    };
+    let resident = resident(&blocks, tensors, caps);
+    let fused = fused(&blocks, shape, caps);
+    if caps.cpu {
+        let bytes = u64::from(tensors) * u64::from(blocks.vectors) * 16;
+        // Sums over several channels wait for all invocations more often.
+        let widest = if blocks.single() { 512 } else { 128 };
+        return match (resident, fused) {
+            (Ok(share), _) if share.workgroup <= widest => (Strategy::Resident, "a block fits in registers"),
+            (_, Ok(_)) if blocks.blocks >= 4 && bytes <= CACHED_BY_CORE => {
+                (Strategy::Fused, "a block fits in the cache of a core")
+            }
+            _ => (Strategy::Split, "too few blocks, or too large ones, for one workgroup each"),
+        };
+    }
+    match (resident, fused) {
+        (Ok(_), _) if blocks.blocks >= FEW_BLOCKS => (Strategy::Resident, "a block fits in registers"),
+        (_, Ok(_))
+            if blocks.blocks >= FEW_BLOCKS / 2 && u64::from(tensors) * shape.size_in_bytes() <= CACHED =>
+        {
+            (Strategy::Fused, "the tensor fits in the cache")
+        }
+        _ => (Strategy::Split, "too few blocks, or too large ones, for one workgroup each"),
+    }
 }

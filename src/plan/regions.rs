@@ -28,7 +28,7 @@ impl Regions {
     pub(super) fn partial_bytes(&self) -> u64 {
         match self.partial {
             Place::Workspace { bytes, .. } => bytes,
-            Place::Argument(_) => 0,
+            Place::Argument(_) | Place::Slice { .. } => 0,
         }
     }
 }

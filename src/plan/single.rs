@@ -27,7 +27,7 @@ pub(super) fn training(
     blocks.check(&launches, strategy, caps)?;
     let (subject, arguments) = (shape.to_string(), argument::of_training(shape, options, 0));
     let (operation, strategy) = ("training", Some(strategy));
-    Plan { operation, subject, strategy, launches, arguments, passes }.checked(caps)
+    Plan { operation, subject, strategy, why: None, launches, arguments, passes }.checked(caps)
 }
 
 pub(super) fn backward(
@@ -53,12 +53,15 @@ pub(super) fn backward(
     blocks.check(&launches, strategy, caps)?;
     let (subject, arguments) = (shape.to_string(), argument::of_backward(shape, options, 0));
     let (operation, strategy) = ("backward", Some(strategy));
-    Plan { operation, subject, strategy, launches, arguments, passes }.checked(caps)
+    Plan { operation, subject, strategy, why: None, launches, arguments, passes }.checked(caps)
 }
 
 fn share(strategy: Strategy, shape: &Shape, tensors: u32, caps: &Caps) -> Result<(Blocks, Share), Error> {
     let refused = |reason| Error::Strategy { got: strategy.name(), reason };
     let blocks = Blocks::new(shape, caps).map_err(refused)?;
+    if shape.size_in_bytes() > caps.max_binding_size.min(i32::MAX as u64) {
+        return Err(refused(format!("a tensor of {} bytes is more than one binding", shape.size_in_bytes())));
+    }
     let share = match strategy {
         Strategy::Resident => policy::resident(&blocks, tensors, caps),
         _ => policy::fused(&blocks, shape, caps),

@@ -3,92 +3,144 @@
 
 use super::block::{Blocks, Share};
 use super::regions::Regions;
-use super::{Launch, Plan, Strategy, argument, merge, policy};
+use super::{Argument, Launch, MAX_SETS, Place, Plan, Strategy, argument, flat, merge, policy, slices};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::kernel::{Parts, Presence};
-use crate::options::{BackwardOptions, TrainingOptions};
+use crate::options::{BackwardOptions, Gradients, TrainingOptions};
 use crate::role::Role;
 use crate::statistics::{GradientSums, Moments};
 use crate::tensor::Shape;
 
 pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) -> Result<Plan, Error> {
-    let (blocks, reads, writes) = shares(shape, caps)?;
-    let (channels, sets) = (shape.channels(), blocks.parts(reads));
+    let channels = shape.channels();
+    let (launches, sets, blocks) = reduce("train_block_moments", shape, &[Role::X], caps)?;
     let regions = Regions::new(Moments::SIZE, channels, sets, caps);
     let partial = (Role::PartialMoments, regions.partial);
-    let parts = Parts::new(shape.dtype());
-    let affine = parts.affine(options.affine);
+    let mut launches = placed(launches, partial);
+    let parts = Parts::new(shape.dtype()).affine(options.affine);
     let (eps, running) = (options.eps, options.running);
 
-    let mut launches = vec![placed(
-        blocks.launch("train_block_moments", shape, blocks.summing(parts, caps), reads, sets, caps)?,
-        partial,
-    )];
-    if policy::merges_in_place(&blocks, sets, caps) {
-        let parts = Parts { running: Presence::of(running.is_some()), ..affine };
-        let mut launch =
-            placed(blocks.launch("train_block_finish", shape, parts, writes, sets, caps)?, partial);
+    if launches.len() == 1 && policy::merges_in_place(&blocks, sets, caps) {
+        let parts = Parts { running: Presence::of(running.is_some()), ..parts };
+        let share = policy::apply(&blocks, caps).map_err(refused)?;
+        let mut launch = blocks.launch("train_block_finish", shape, parts, share, sets, caps)?;
         merge::set_running(&mut launch.params, eps, running);
-        launches.push(launch);
+        launches.extend(placed(vec![launch], partial));
     } else {
         launches.push(merge::train_launch(channels, sets, eps, running, vec![partial], caps)?);
-        launches.push(blocks.launch("train_block_apply", shape, affine, writes, 0, caps)?);
+        let tensors = [Role::X, Role::Y];
+        launches.extend(flat::by_vectors("train_block_apply", shape, &tensors, parts, 0.0, caps)?);
     }
     blocks.check(&launches, Strategy::Split, caps)?;
     let arguments = argument::of_training(shape, options, regions.partial_bytes());
-    let (subject, strategy) = (shape.to_string(), Some(Strategy::Split));
-    Plan { operation: "training", subject, strategy, launches, arguments, passes: 3 }.checked(caps)
+    plan("training", shape, launches, arguments, 3).checked(caps)
 }
 
 pub(super) fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) -> Result<Plan, Error> {
-    let (blocks, reads, writes) = shares(shape, caps)?;
-    let (channels, sets) = (shape.channels(), blocks.parts(reads));
-    let gradients = options.gradients;
+    let (channels, gradients) = (shape.channels(), options.gradients);
+    let (launches, sets, blocks) = reduce("grad_block_sums", shape, &[Role::X, Role::Dy], caps)?;
     let regions = Regions::new(GradientSums::SIZE, channels, sets, caps);
     let (partial, sums) = ((Role::PartialSums, regions.partial), (Role::Sums, regions.merged));
+    let mut launches = placed(launches, partial);
     let parts = Parts { gamma: Presence::of(options.affine.has_gamma()), ..Parts::new(shape.dtype()) };
 
-    let mut launches = vec![placed(
-        blocks.launch(
-            "grad_block_sums",
-            shape,
-            blocks.summing(Parts::new(shape.dtype()), caps),
-            reads,
-            sets,
-            caps,
-        )?,
-        partial,
-    )];
-    let in_place = gradients.dx && policy::merges_in_place(&blocks, sets, caps);
+    let in_place = gradients.dx && launches.len() == 1 && policy::merges_in_place(&blocks, sets, caps);
     if in_place {
         let (dgamma, dbeta) = (Presence::of(gradients.dgamma), Presence::of(gradients.dbeta));
         let parts = Parts { dgamma, dbeta, ..parts };
-        launches.push(placed(blocks.launch("grad_block_finish", shape, parts, writes, sets, caps)?, partial));
+        let share = policy::apply(&blocks, caps).map_err(refused)?;
+        let launch = blocks.launch("grad_block_finish", shape, parts, share, sets, caps)?;
+        launches.extend(placed(vec![launch], partial));
     } else {
         launches.push(merge::grad_launch(channels, sets, gradients, vec![partial, sums], caps)?);
         if gradients.dx {
-            launches.push(placed(blocks.launch("grad_block_apply", shape, parts, writes, 0, caps)?, sums));
+            let tensors = [Role::X, Role::Dy, Role::Dx];
+            let applies = flat::by_vectors("grad_block_apply", shape, &tensors, parts, 0.0, caps)?;
+            launches.extend(placed(applies, sums));
         }
     }
     blocks.check(&launches, Strategy::Split, caps)?;
     let workspace = if in_place { regions.partial_bytes() } else { regions.end };
     let arguments = argument::of_backward(shape, options, workspace);
-    let (subject, strategy) = (shape.to_string(), Some(Strategy::Split));
     let passes = if gradients.dx { 5 } else { 2 };
-    Plan { operation: "backward", subject, strategy, launches, arguments, passes }.checked(caps)
+    plan("backward", shape, launches, arguments, passes).checked(caps)
 }
 
-fn placed(mut launch: Launch, place: (Role, super::Place)) -> Launch {
-    launch.places.push(place);
-    launch
+/// The stage that takes the moments of a tensor.
+pub(super) fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
+    let channels = shape.channels();
+    let (launches, sets, _) = reduce("train_block_moments", shape, &[Role::X], caps)?;
+    let regions = Regions::new(Moments::SIZE, channels, sets, caps);
+    let partial = (Role::PartialMoments, regions.partial);
+    let mut launches = placed(launches, partial);
+    launches.push(merge::launch("moments_merge", channels, sets, Parts::default(), vec![partial], caps)?);
+    let arguments = argument::of_batch_moments(shape, regions.partial_bytes());
+    plan("batch_moments", shape, launches, arguments, 1).checked(caps)
 }
 
-/// The blocks, how they are shared out for the sums, and how for the values.
-fn shares(shape: &Shape, caps: &Caps) -> Result<(Blocks, Share, Share), Error> {
-    let refused = |reason| Error::Strategy { got: Strategy::Split.name(), reason };
-    let blocks = Blocks::new(shape, caps).map_err(refused)?;
-    let reads = policy::split(&blocks, shape, caps).map_err(refused)?;
-    let writes = policy::apply(&blocks, shape, caps).map_err(refused)?;
-    Ok((blocks, reads, writes))
+/// The stage that takes the gradient sums of a tensor.
+pub(super) fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
+    let channels = shape.channels();
+    let (launches, sets, _) = reduce("grad_block_sums", shape, &[Role::X, Role::Dy], caps)?;
+    let regions = Regions::new(GradientSums::SIZE, channels, sets, caps);
+    let partial = (Role::PartialSums, regions.partial);
+    let mut launches = placed(launches, partial);
+    let none = Gradients { dx: false, dgamma: false, dbeta: false };
+    launches.push(merge::grad_launch(channels, sets, none, vec![partial], caps)?);
+    let arguments = argument::of_batch_gradient_sums(shape, regions.partial_bytes());
+    plan("batch_gradient_sums", shape, launches, arguments, 2).checked(caps)
+}
+
+/// The launches that reduce parts of blocks, how many sets of partial results they leave, and the blocks of the whole.
+fn reduce(
+    name: &'static str,
+    shape: &Shape,
+    tensors: &[Role],
+    caps: &Caps,
+) -> Result<(Vec<Launch>, u32, Blocks), Error> {
+    let all = Blocks::new(shape, caps).map_err(refused)?;
+    let (mut launches, mut sets, mut sets_before) = (Vec::new(), 0, 0);
+    let mut plan: Option<(u32, Share)> = None;
+    let slices = slices::slices(shape, all.lanes(), caps)?;
+    let sequences = slices.last().map_or(1, |last| last.sequence + 1);
+    for slice in slices {
+        let blocks = Blocks::new(&slice.shape, caps).map_err(refused)?;
+        if plan.is_none_or(|(sequence, _)| sequence != slice.sequence) {
+            let share = policy::split(&blocks, shape, MAX_SETS / sequences, caps).map_err(refused)?;
+            sets_before = sets;
+            sets += blocks.parts(share);
+            plan = Some((slice.sequence, share));
+        }
+        let Some((_, share)) = plan else { continue };
+        let parts = blocks.summing(Parts::new(shape.dtype()), caps);
+        let mut launch = blocks.launch(name, &slice.shape, parts, share, blocks.parts(share), caps)?;
+        slice.bind(&mut launch, tensors, shape, caps);
+        slice.store(&mut launch, sets_before);
+        launches.push(launch);
+    }
+    Ok((launches, sets, all))
+}
+
+/// Gives all launches a region of the workspace.
+fn placed(mut launches: Vec<Launch>, region: (Role, Place)) -> Vec<Launch> {
+    for launch in &mut launches {
+        launch.places.push(region);
+    }
+    launches
+}
+
+fn refused(reason: String) -> Error {
+    Error::Strategy { got: Strategy::Split.name(), reason }
+}
+
+fn plan(
+    operation: &'static str,
+    shape: &Shape,
+    launches: Vec<Launch>,
+    arguments: Vec<Argument>,
+    passes: u32,
+) -> Plan {
+    let (subject, strategy) = (shape.to_string(), Some(Strategy::Split));
+    Plan { operation, subject, strategy, why: None, launches, arguments, passes }
 }

@@ -5,8 +5,8 @@
 
 use wgpu_batchnorm::reference::{self, Statistics};
 use wgpu_batchnorm::{
-    Backward, BackwardOptions, Caps, Dtype, GradientSums, Gradients, Inference, InferenceOptions, MAX_SETS,
-    Moments, Plan, SavedStatistics, Shape, Training, TrainingOptions,
+    Backward, BackwardOptions, Caps, Dtype, Error, GradientSums, Gradients, Inference, InferenceOptions,
+    MAX_SETS, Moments, Place, Plan, SavedStatistics, Shape, Strategy, Training, TrainingOptions,
 };
 
 use crate::Test;
@@ -24,6 +24,7 @@ pub const TESTS: &[Test] = &[
     ("many_channels_and_sets", many_channels_and_sets),
     ("folded_grids", folded_grids),
     ("narrow_workgroups", narrow_workgroups),
+    ("slices", slices),
 ];
 
 /// The statistics and the sums of a channel that no single workgroup could walk, contiguous and with its values on
@@ -188,4 +189,63 @@ fn narrow_workgroups(gpu: &Gpu) {
             }
         }
     }
+}
+
+/// Tensors that are larger than one binding come in slices: of rows, of channels of a row, of parts of a channel, ragged
+/// ends and odd beginnings included. By every strategy that takes them, the bounds of an undivided tensor hold.
+fn slices(gpu: &Gpu) {
+    let rows = [[40, 12, 64], [61, 7, 35], [900, 40, 1]];
+    let channels = [[3, 40, 196], [2, 44, 49], [2, 480, 21], [2, 46, 37]];
+    let parts = [[2, 3, 9000], [1, 2, 12_343 * 4]];
+    let mut sliced = 0;
+    for dtype in Dtype::ALL {
+        for dims in rows.into_iter().chain(channels).chain(parts) {
+            let shape = Shape::new(&dims, 1, dtype).expect("a shape");
+            // Channels that are far from each other, so that none is taken for another.
+            let case = Case::random(shape, 85, 2.0).with_x(|_, c, x| x + 100.0 * (c % 13) as f64);
+            for max_binding_size in [1 << 14, (1 << 13) + 1024 + 260] {
+                let caps = Caps { max_binding_size, ..gpu.context.caps().clone() };
+                sliced += by_every_strategy(gpu, &caps, &case);
+            }
+        }
+    }
+    assert!(sliced > 400, "{sliced} launches over slices");
+}
+
+/// Runs all operations by plans for a lesser device and each strategy, and returns how many launches were over a slice.
+fn by_every_strategy(gpu: &Gpu, caps: &Caps, case: &Case) -> usize {
+    let (shape, context) = (&case.shape, &gpu.context);
+    let over_slices = |plan: &Plan| {
+        let is_slice = |(_, place): &(_, Place)| matches!(place, Place::Slice { .. });
+        plan.launches().iter().filter(|launch| launch.places.iter().any(is_slice)).count()
+    };
+    let mut sliced = 0;
+    let (forward, backward) = (TrainingOptions::default(), BackwardOptions::default());
+    for strategy in Strategy::ALL {
+        // Partial results may not fit one binding where a tensor does not.
+        let fits = |plan: Result<Plan, Error>| match plan {
+            Err(Error::Limit { .. }) => None,
+            plan => run::served(plan),
+        };
+        if let Some(plan) = fits(Plan::training_by(strategy, shape, &forward, caps)) {
+            sliced += over_slices(&plan);
+            let layer = Training::from_plan(context, plan).expect("a layer");
+            let trained = run::training(gpu, &layer, case, &forward, Layout::Separate);
+            hold(layer.plan(), check::training(case, &forward, &trained));
+        }
+        if let Some(plan) = fits(Plan::backward_by(strategy, shape, &backward, caps)) {
+            sliced += over_slices(&plan);
+            let layer = Backward::from_plan(context, plan).expect("a layer");
+            let saved = case.saved(forward.eps);
+            let actual = run::backward(gpu, &layer, case, &saved, &backward, Layout::Shared);
+            hold(layer.plan(), check::backward(case, &backward, forward.eps, Data::Plain, &actual));
+        }
+    }
+    let options = InferenceOptions::default();
+    let plan = Plan::inference(shape, &options, caps).expect("a plan");
+    sliced += over_slices(&plan);
+    let layer = Inference::from_plan(context, plan).expect("a layer");
+    let y = run::inference_by(gpu, &layer, case, options, Layout::Shared);
+    hold(layer.plan(), check::inference(case, &options, &y));
+    sliced
 }

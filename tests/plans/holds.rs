@@ -24,7 +24,7 @@ pub fn holds(plan: &Plan, dtype: Option<Dtype>, caps: &Caps) {
         let workgroups = u64::from(grid[0]) * u64::from(grid[1]);
         assert!(workgroups >= params.workgroups.into(), "{plan}: {name} has {workgroups} workgroups");
         assert!(launch.kernel.workgroup_size() <= caps.max_invocations, "{plan}: {name}");
-        bound(plan, launch);
+        bound(plan, launch, caps);
         match name {
             "train_moments" | "grad_sums" => reduces(plan, launch),
             "train_merge" | "grad_merge" | "moments_merge" => merges(plan, launch),
@@ -36,20 +36,31 @@ pub fn holds(plan: &Plan, dtype: Option<Dtype>, caps: &Caps) {
 }
 
 /// Whatever a kernel binds is the caller's or lies in the workspace, with room for all of its records.
-fn bound(plan: &Plan, launch: &Launch) {
+fn bound(plan: &Plan, launch: &Launch, caps: &Caps) {
     for binding in launch.kernel.bindings().iter().filter(|binding| binding.storage()) {
         let role = match launch.place(binding.role) {
             Place::Argument(role) => role,
+            Place::Slice { role, offset, bytes } => {
+                let whole = plan.arguments().iter().find(|argument| argument.role == role);
+                let whole = whole.unwrap_or_else(|| panic!("{plan}: {role:?} comes from nowhere"));
+                assert!(role == binding.role && offset + bytes <= whole.bytes, "{plan}: a slice of {role:?}");
+                assert!(bytes <= caps.max_binding_size, "{plan}: a slice of {role:?}");
+                assert_eq!(offset % u64::from(caps.offset_alignment), 0, "{plan}: a slice of {role:?}");
+                role
+            }
             Place::Workspace { bytes, .. } => {
                 let Params { channels, sets, .. } = launch.params;
+                let all = if launch.params.all_channels > 0 { launch.params.all_channels } else { channels };
                 // A binding cannot be empty, even where there is no set to read.
-                let record = match binding.role {
-                    Role::PartialMoments => Moments::SIZE * u64::from(sets.max(1)),
-                    Role::PartialSums => GradientSums::SIZE * u64::from(sets.max(1)),
-                    Role::Sums => GradientSums::SIZE,
+                let (record, sets) = match binding.role {
+                    Role::PartialMoments => (Moments::SIZE, sets.max(1)),
+                    Role::PartialSums => (GradientSums::SIZE, sets.max(1)),
+                    Role::Sums => (GradientSums::SIZE, 1),
                     role => panic!("{plan}: {role:?} lies in the workspace"),
                 };
-                assert_eq!(bytes, record * u64::from(channels), "{plan}: {:?}", binding.role);
+                let least = record * u64::from(sets) * u64::from(all);
+                let sliced = launch.places.iter().any(|(_, place)| matches!(place, Place::Slice { .. }));
+                assert!(bytes == least || sliced && bytes >= least, "{plan}: {:?}", binding.role);
                 Role::Workspace
             }
         };
@@ -137,7 +148,7 @@ fn regions(plan: &Plan, caps: &Caps) {
         .flat_map(|launch| &launch.places)
         .filter_map(|(_, place)| match place {
             Place::Workspace { offset, bytes } => Some((*offset, *bytes)),
-            Place::Argument(_) => None,
+            Place::Argument(_) | Place::Slice { .. } => None,
         })
         .collect();
     regions.sort_unstable();

@@ -1,7 +1,7 @@
 //! Which values a launch takes: the index arithmetic of the shaders, carried out on the CPU with the numbers of a plan.
 //! The shaders themselves are held against the reference on a device, in `tests/gpu/`.
 
-use wgpu_batchnorm::{Kernel, Launch, Params, Shape};
+use wgpu_batchnorm::{GradientSums, Kernel, Launch, Moments, Place, Role, Shape};
 
 /// A constant that the plan chose, as the kernel's WGSL has it.
 pub fn constant(kernel: &Kernel, name: &str) -> u32 {
@@ -23,50 +23,72 @@ pub struct Taken {
 struct Constants {
     lanes: u32,
     items: u32,
+    /// First value of the launch's slice.
+    start: u64,
+    whole: Shape,
+}
+
+/// Where the slice of a launch begins in the tensor: where the binding does, and the words or vectors after that.
+fn start(launch: &Launch, shape: &Shape) -> u64 {
+    let size = shape.dtype().size();
+    let unit = if launch.params.blocks > 0 { 16 } else { 4 };
+    match launch.place(Role::X) {
+        Place::Slice { offset, .. } => (offset + u64::from(launch.params.first) * unit) / size,
+        _ => 0,
+    }
 }
 
 impl Taken {
-    /// By all invocations of a launch over a tensor.
-    pub fn by(launch: &Launch, shape: &Shape) -> Self {
-        let Params { channels, sets, .. } = launch.params;
-        let (values, records) = (shape.len() as usize, (sets * channels) as usize);
-        let is_merge = launch.kernel.name().ends_with("_merge");
-        let name = launch.kernel.name();
-        let (read, written) = if is_merge {
-            (records, channels as usize)
-        } else if name.ends_with("_finish") {
-            (0, 0)
-        } else if launch.params.blocks > 0 && !(name.ends_with("_moments") || name.ends_with("_sums")) {
-            (0, channels as usize * usize::from(name.ends_with("_fused") || name.ends_with("_resident")))
-        } else {
-            (0, records)
+    /// By all invocations of the launches of one kernel, each over its slice of the tensor.
+    pub fn by(launches: &[&Launch], shape: &Shape) -> Self {
+        let launch = launches[0];
+        let (name, channels) = (launch.kernel.name(), shape.channels() as usize);
+        let records = launch.places.iter().find_map(|(role, place)| match (role, place) {
+            (Role::PartialMoments, Place::Workspace { bytes, .. }) => Some((bytes / Moments::SIZE) as usize),
+            (Role::PartialSums, Place::Workspace { bytes, .. }) => {
+                Some((bytes / GradientSums::SIZE) as usize)
+            }
+            _ => None,
+        });
+        let (read, written) = match name.rsplit('_').next() {
+            Some("merge") => (records.expect("records"), channels),
+            Some("moments" | "sums") => (0, records.expect("records")),
+            Some("fused" | "resident") => (0, channels),
+            _ => (0, 0),
         };
-        let mut taken = Self { values: vec![0; values], read: vec![0; read], written: vec![0; written] };
-        let [lanes, items] = ["CHANNEL_LANES", "ITEMS"].map(|name| constant(&launch.kernel, name));
-        let constants = Constants { lanes, items };
-        for group in 0..launch.grid[0] * launch.grid[1] {
-            for local in 0..launch.kernel.workgroup_size() {
-                match launch.kernel.name() {
-                    "train_moments" | "grad_sums" => taken.reduce(launch, &constants, group, local),
-                    "train_merge" | "grad_merge" | "moments_merge" => {
-                        taken.merge(launch, &constants, group, local);
+        let values = vec![0; shape.len() as usize];
+        let mut taken = Self { values, read: vec![0; read], written: vec![0; written] };
+        for launch in launches {
+            let [lanes, items] = ["CHANNEL_LANES", "ITEMS"].map(|name| constant(&launch.kernel, name));
+            let constants = Constants { lanes, items, start: start(launch, shape), whole: *shape };
+            for group in 0..launch.grid[0] * launch.grid[1] {
+                for local in 0..launch.kernel.workgroup_size() {
+                    match name {
+                        "train_moments" | "grad_sums" => taken.reduce(launch, &constants, group, local),
+                        "train_merge" | "grad_merge" | "moments_merge" => {
+                            taken.merge(launch, &constants, group, local);
+                        }
+                        _ if launch.params.blocks > 0 => taken.blocks(launch, &constants, group, local),
+                        _ => taken.walk(launch, &constants, group, local),
                     }
-                    _ if launch.params.blocks > 0 => taken.blocks(launch, &constants, shape, group, local),
-                    _ => taken.walk(launch, &constants, shape, group, local),
                 }
             }
         }
         taken
     }
 
+    /// A value of the slice, which its kernel takes for one of this channel.
+    fn take(&mut self, launch: &Launch, constants: &Constants, value: u32, channel: u32) {
+        let value = constants.start + u64::from(value);
+        let whole = constants.whole;
+        let actual = value / u64::from(whole.inner()) % u64::from(whole.channels());
+        assert_eq!(actual, u64::from(launch.params.first_channel + channel), "a value of another channel");
+        self.values[value as usize] += 1;
+    }
+
     /// `shaders/lib/cursor.wgsl` and the kernels that use it.
-    fn reduce(
-        &mut self,
-        Launch { kernel, params, .. }: &Launch,
-        constants: &Constants,
-        group: u32,
-        local: u32,
-    ) {
+    fn reduce(&mut self, launch: &Launch, constants: &Constants, group: u32, local: u32) {
+        let Launch { kernel, params, .. } = launch;
         let lanes = constants.lanes;
         let tiles = params.channels.div_ceil(lanes);
         let (part, channel) = (group / tiles, group % tiles * lanes + local % lanes);
@@ -82,8 +104,7 @@ impl Taken {
         let mut index = (outer * params.channels + channel) * params.inner + position;
         let (outer_step, position_step) = place(step);
         for _ in (begin + local / lanes..end).step_by(step as usize) {
-            assert_eq!(index / params.inner % params.channels, channel, "a value of another channel");
-            self.values[index as usize] += 1;
+            self.take(launch, constants, index, channel);
             index += outer_step * params.channels * params.inner + position_step;
             position += position_step;
             if position >= params.inner {
@@ -92,7 +113,8 @@ impl Taken {
             }
         }
         if local < lanes {
-            self.written[(part * params.channels + channel) as usize] += 1;
+            let record = params.first_partial + part * params.all_channels + channel;
+            self.written[record as usize] += 1;
         }
     }
 
@@ -118,18 +140,12 @@ impl Taken {
     }
 
     /// `shaders/lib/block.wgsl` and the kernels that use it.
-    fn blocks(
-        &mut self,
-        Launch { params, .. }: &Launch,
-        constants: &Constants,
-        shape: &Shape,
-        group: u32,
-        local: u32,
-    ) {
+    fn blocks(&mut self, launch: &Launch, constants: &Constants, group: u32, local: u32) {
+        let params = launch.params;
         if group >= params.workgroups {
             return;
         }
-        let lanes = 16 / shape.dtype().size() as u32;
+        let lanes = 16 / constants.whole.dtype().size() as u32;
         let (part, block) = (group / params.blocks, group % params.blocks);
         let begin = part * params.chunk;
         let end = (begin + params.chunk).min(params.vectors);
@@ -141,11 +157,8 @@ impl Taken {
         let taken = local < params.stride && block * params.run + position < params.row;
         while taken && index < end {
             for lane in 0..lanes {
-                let value = address * lanes + lane;
-                let channel = value / params.inner % params.channels;
                 let in_block = if constants.lanes == 1 { 0 } else { (fixed * lanes + lane) / params.inner };
-                assert_eq!(channel, block * constants.lanes + in_block, "a value of another channel");
-                self.values[value as usize] += 1;
+                self.take(launch, constants, address * lanes + lane, block * constants.lanes + in_block);
             }
             index += params.stride;
             address = address.wrapping_add(params.step);
@@ -158,20 +171,15 @@ impl Taken {
         }
         let channel = block * constants.lanes + local;
         if local < constants.lanes && channel < params.channels && !self.written.is_empty() {
-            self.written[(part * params.channels + channel) as usize] += 1;
+            let record = params.first_partial + part * params.all_channels.max(params.channels) + channel;
+            self.written[record as usize] += 1;
         }
     }
 
     /// `shaders/lib/walk.wgsl` and the kernels that walk the tensor.
-    fn walk(
-        &mut self,
-        Launch { kernel, params, .. }: &Launch,
-        constants: &Constants,
-        shape: &Shape,
-        group: u32,
-        local: u32,
-    ) {
-        let word_values = 4 / shape.dtype().size() as u32;
+    fn walk(&mut self, launch: &Launch, constants: &Constants, group: u32, local: u32) {
+        let Launch { kernel, params, .. } = launch;
+        let word_values = 4 / constants.whole.dtype().size() as u32;
         let items = constants.items;
         let after = |(channel, position): (u32, u32), channels: u32, positions: u32| {
             let carry = (position + positions) / params.inner;
@@ -189,7 +197,7 @@ impl Taken {
             let mut value_at = at;
             for value in index..params.len.min(index + word_values) {
                 assert_eq!(value_at, place(value), "a value of another channel");
-                self.values[value as usize] += 1;
+                self.take(launch, constants, value, value_at.0);
                 value_at = after(value_at, 0, 1);
             }
             at = after(at, params.item_channels, params.item_positions);
