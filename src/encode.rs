@@ -55,11 +55,11 @@ impl Prepared {
         let mut launches = Vec::with_capacity(plan.launches().len());
         for launch in plan.launches() {
             let separate = context.pipeline(launch.kernel)?;
-            launches.push(PreparedLaunch {
-                params: upload(context.device(), launch),
-                separate,
-                shared: OnceLock::new(),
-            });
+            let shared = OnceLock::new();
+            if shares_workspace(launch, &separate) {
+                let _ = shared.set(context.pipeline(launch.kernel.with_sharing(Sharing::Shared))?);
+            }
+            launches.push(PreparedLaunch { params: upload(context.device(), launch), separate, shared });
         }
         Ok(Self { context: context.clone(), plan, launches })
     }
@@ -210,6 +210,16 @@ impl Prepared {
         };
         Ok(BoundLaunch { pipeline, buffers })
     }
+}
+
+/// Whether a launch reads one region of the workspace and writes another, so that it needs the variant of its kernel for
+/// shared buffers whatever the caller gives.
+fn shares_workspace(launch: &Launch, pipeline: &Pipeline) -> bool {
+    let in_workspace = |writable| {
+        let mut bindings = pipeline.bindings.iter().filter(|binding| binding.writable == writable);
+        bindings.any(|binding| matches!(launch.place(binding.role), Place::Workspace { .. }))
+    };
+    in_workspace(false) && in_workspace(true)
 }
 
 fn check_binding<'a>(

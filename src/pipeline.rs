@@ -1,7 +1,7 @@
 //! Compilation: the only place that creates pipelines.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::caps::Caps;
 use crate::error::Error;
@@ -28,8 +28,11 @@ pub struct Context {
 struct Inner {
     device: wgpu::Device,
     caps: Caps,
-    pipelines: Mutex<HashMap<Kernel, Arc<Pipeline>>>,
+    pipelines: Mutex<HashMap<Kernel, Slot>>,
 }
+
+/// Where a pipeline is, or will be when it is compiled.
+type Slot = Arc<OnceLock<Arc<Pipeline>>>;
 
 #[derive(Debug)]
 pub(crate) struct Pipeline {
@@ -61,8 +64,10 @@ impl Context {
         let bindings = kernel.bindings();
         self.check(kernel, &bindings)?;
         let mut pipelines = self.inner.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = pipelines.entry(kernel);
-        Ok(entry.or_insert_with(|| Arc::new(compile(&self.inner.device, kernel, bindings))).clone())
+        let slot = pipelines.entry(kernel).or_default().clone();
+        // Others may compile other kernels meanwhile, or wait for this one.
+        drop(pipelines);
+        Ok(slot.get_or_init(|| Arc::new(compile(&self.inner.device, kernel, bindings))).clone())
     }
 
     fn check(&self, kernel: Kernel, bindings: &[Binding]) -> Result<(), Error> {

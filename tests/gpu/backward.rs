@@ -102,6 +102,10 @@ fn policy_picks_a_strategy(gpu: &Gpu) {
     for shape in grid::shapes(Dtype::F16) {
         let options = BackwardOptions::default();
         let picked = Backward::new(&gpu.context, &shape, options).expect("a layer");
-        assert!(run::backwards(gpu, &shape, &options).iter().any(|layer| layer.plan() == picked.plan()));
+        assert!(
+            run::backwards(gpu, &shape, &options)
+                .iter()
+                .any(|layer| layer.plan().launches() == picked.plan().launches())
+        );
     }
 }

@@ -175,6 +175,10 @@ fn policy_picks_a_strategy(gpu: &Gpu) {
     for shape in grid::shapes(Dtype::F32) {
         let options = TrainingOptions::default();
         let picked = Training::new(&gpu.context, &shape, options).expect("a layer");
-        assert!(run::trainings(gpu, &shape, &options).iter().any(|layer| layer.plan() == picked.plan()));
+        assert!(
+            run::trainings(gpu, &shape, &options)
+                .iter()
+                .any(|layer| layer.plan().launches() == picked.plan().launches())
+        );
     }
 }
