@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-use burn::backend::Dispatch;
-use burn::backend::ops::{BatchNormTrainBackward, ModuleOps};
+use burn::backend::ops::ModuleOps;
+use burn::backend::{Dispatch, DispatchTensor};
 use burn::module::{Module, Param, RunningState};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -29,13 +29,8 @@ pub struct Peer<const D: usize> {
 struct Set<const D: usize> {
     x: Tensor<D>,
     dy: Tensor<D>,
-    output: Option<Output<D>>,
-}
-
-/// Results are held, or fusion would leave them out.
-enum Output<const D: usize> {
-    Forward(Tensor<D>),
-    Gradients(BatchNormTrainBackward<Dispatch>),
+    /// y, or dx, dgamma and dbeta. They are held, or fusion would leave them out.
+    outputs: Vec<DispatchTensor>,
 }
 
 impl<const D: usize> Peer<D> {
@@ -60,8 +55,9 @@ impl<const D: usize> Peer<D> {
             layer.running_var = RunningState::new(parameter(&problem.running_var, device));
             layer.no_grad()
         };
-        let sets: Vec<Set<D>> =
-            (0..sets).map(|_| Set { x: tensor(&problem.x), dy: tensor(&problem.dy), output: None }).collect();
+        let sets: Vec<Set<D>> = (0..sets)
+            .map(|_| Set { x: tensor(&problem.x), dy: tensor(&problem.dy), outputs: Vec::new() })
+            .collect();
         let gamma = parameter(&problem.gamma, &device);
         let beta = parameter(&problem.beta, &device);
         // The statistics that the backward pass starts from.
@@ -86,37 +82,42 @@ impl<const D: usize> System for Peer<D> {
     }
 
     fn submit(&mut self, operation: Operation, set: usize) -> Result<(), Box<dyn Error>> {
-        let Set { x, dy, output } = &mut self.sets[set];
+        let Set { x, dy, outputs } = &mut self.sets[set];
         // Freed first, so that Burn's pool may hand the same memory out again, as ours is written again.
-        *output = None;
-        let result = match operation {
-            Operation::Training => Output::Forward(self.training.forward(x.clone().autodiff()).inner()),
-            Operation::Inference => Output::Forward(self.inference.forward(x.clone())),
-            Operation::Backward => Output::Gradients(Dispatch::batch_norm_train_backward(
-                x.clone().into_dispatch(),
-                self.gamma.clone().into_dispatch(),
-                self.mean.clone().into_dispatch(),
-                self.variance.clone().into_dispatch(),
-                EPS.into(),
-                dy.clone().into_dispatch(),
-            )),
-        };
+        outputs.clear();
+        match operation {
+            Operation::Training => {
+                let y = self.training.forward(x.clone().autodiff());
+                outputs.push(y.inner().into_dispatch());
+            }
+            Operation::Inference => outputs.push(self.inference.forward(x.clone()).into_dispatch()),
+            Operation::Backward => {
+                let gradients = Dispatch::batch_norm_train_backward(
+                    x.clone().into_dispatch(),
+                    self.gamma.clone().into_dispatch(),
+                    self.mean.clone().into_dispatch(),
+                    self.variance.clone().into_dispatch(),
+                    EPS.into(),
+                    dy.clone().into_dispatch(),
+                );
+                outputs.extend([gradients.x_grad, gradients.gamma_grad, gradients.beta_grad]);
+            }
+        }
         self.device.flush()?;
-        *output = Some(result);
         Ok(())
     }
 
     fn results(&mut self, operation: Operation, set: usize) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
         let values = |data: TensorData| data.try_into_vec::<f32>().map_err(|error| format!("{error:?}"));
-        let mut results = match self.sets[set].output.take() {
-            Some(Output::Forward(y)) => vec![values(y.into_data())?],
-            Some(Output::Gradients(gradients)) => vec![
-                values(Tensor::<D>::from_dispatch(gradients.x_grad).into_data())?,
-                values(Tensor::<1>::from_dispatch(gradients.gamma_grad).into_data())?,
-                values(Tensor::<1>::from_dispatch(gradients.beta_grad).into_data())?,
-            ],
-            None => return Err("nothing was computed on this set".into()),
-        };
+        let mut results = Vec::new();
+        for output in self.sets[set].outputs.drain(..) {
+            // The tensor comes first, parameters after it.
+            results.push(if results.is_empty() {
+                values(Tensor::<D>::from_dispatch(output).into_data())?
+            } else {
+                values(Tensor::<1>::from_dispatch(output).into_data())?
+            });
+        }
         if operation == Operation::Training {
             results.push(values(self.training.running_mean.value_sync().into_data())?);
             results.push(values(self.training.running_var.value_sync().into_data())?);
