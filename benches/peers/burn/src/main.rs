@@ -70,8 +70,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     println!("{}", report::markdown(&cells));
     if let Some(path) = &options.json {
-        let rows: Vec<_> = cells.iter().flat_map(|cell| [&cell.ours, &cell.peer]).collect();
-        std::fs::write(path, serde_json::to_string_pretty(&rows)? + "\n")?;
+        std::fs::write(path, report::json(&cells)?)?;
     }
     Ok(())
 }

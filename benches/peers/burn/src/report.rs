@@ -97,6 +97,12 @@ fn quartiles(values: &[f64]) -> [f64; 3] {
     })
 }
 
+/// An array of rows, one line each.
+pub fn json(cells: &[Cell]) -> serde_json::Result<String> {
+    let rows = cells.iter().flat_map(|cell| [&cell.ours, &cell.peer]).map(serde_json::to_string);
+    Ok(format!("[\n{}\n]\n", rows.collect::<serde_json::Result<Vec<_>>>()?.join(",\n")))
+}
+
 /// The cells, one line each, then what they come to.
 pub fn markdown(cells: &[Cell]) -> String {
     let Some(first) = cells.first() else { return String::new() };
