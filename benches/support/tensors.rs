@@ -67,7 +67,7 @@ impl Tensors {
         tensors
     }
 
-    /// Fills the first set; the others hold the same values elsewhere.
+    /// Fills the inputs of the first set; the others hold the same values elsewhere. Outputs become zeros.
     fn fill(&self, gpu: &Gpu, dtype: Dtype) {
         let Some((first, others)) = self.sets.split_first() else { return };
         let source = wgpu::ShaderSource::Wgsl(include_str!("fill.wgsl").into());
@@ -106,6 +106,10 @@ impl Tensors {
                 pass.set_bind_group(0, &bind_group, &[]);
                 pass.dispatch_workgroups(FILL_GRID, 1, 1);
             }
+        }
+        // All memory is touched before anything is timed.
+        for set in &self.sets {
+            encoder.clear_buffer(&set.out, 0, None);
         }
         for set in others {
             encoder.copy_buffer_to_buffer(&first.x, 0, &set.x, 0, None);
