@@ -103,9 +103,12 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         return Err(format!("{}: no rows of {ours}", options.files[0].display()).into());
     }
     let mut peers: Vec<&str> = second.iter().map(|row| row.system.as_str()).collect();
-    peers.retain(|peer| *peer != ours && options.peer.as_ref().is_none_or(|wanted| wanted == peer));
     peers.sort_unstable();
     peers.dedup();
+    peers.retain(|peer| {
+        let wanted = options.peer.as_ref().is_none_or(|wanted| wanted == peer);
+        *peer != ours && wanted && !cells(&second, peer).is_empty()
+    });
     if peers.is_empty() {
         return Err("no rows of a peer".into());
     }
@@ -180,7 +183,8 @@ fn report(ours: &str, our_rows: &[&Row], peer: &str, peer_rows: &[&Row], brief: 
             .map(|row| name(row))
             .collect();
         if !missing.is_empty() {
-            print(&format!("{} cells are missing of {of}: {}\n", missing.len(), missing.join("; ")));
+            let names = if brief { String::new() } else { format!(": {}", missing.join("; ")) };
+            print(&format!("{} cells are missing of {of}{names}\n", missing.len()));
         }
     }
 }

@@ -125,21 +125,26 @@ class Device:
                 run(index)
                 times.append((time.perf_counter() - start) * 1e6)
             return times
-        events = [(torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for _ in sets]
-        # The GPU sleeps (cycles, about 2 GHz) until all is queued: the host's time is not in between.
-        start = time.perf_counter()
-        torch.cuda._sleep(self.asleep)
-        run(sets[0])
-        for (begin, end), index in zip(events, sets):
-            begin.record()
-            run(index)
-            end.record()
-        host = time.perf_counter() - start
-        torch.cuda.synchronize()
-        self.asleep = min(max(self.asleep, int(3 * host * 2e9)), 40_000_000)
-        return [begin.elapsed_time(end) * 1e3 for begin, end in events]
+        while True:
+            events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in sets]
+            # The GPU sleeps until all is queued, so that no time of the host's lies between two events.
+            start = time.perf_counter()
+            torch.cuda._sleep(self.cycles)
+            run(sets[0])
+            for (begin, end), index in zip(events, sets):
+                begin.record()
+                run(index)
+                end.record()
+            needed = int((time.perf_counter() - start) * self.CLOCK)
+            torch.cuda.synchronize()
+            slept_enough = needed < self.cycles or needed > self.MOST_CYCLES
+            self.cycles = min(max(3 * needed, self.FEWEST_CYCLES), self.MOST_CYCLES)
+            if slept_enough:
+                return [begin.elapsed_time(end) * 1e3 for begin, end in events]
 
-    asleep = 2_000_000
+    # Cycles a second at most, and how many a sleep takes: 1 to 20 ms.
+    CLOCK, FEWEST_CYCLES, MOST_CYCLES = 2e9, 2_000_000, 40_000_000
+    cycles = FEWEST_CYCLES
 
 
 def forward(x, mean, var, weight, bias):
@@ -180,10 +185,10 @@ class Operation:
 
 
 class Copy:
-    name, system = "copy", "pytorch"
+    name = "copy"
 
-    def __init__(self, sets):
-        self.sets = sets
+    def __init__(self, system, sets):
+        self.system, self.sets = system, sets
 
     def __call__(self, index):
         x, _, out = self.sets[index]
@@ -259,7 +264,7 @@ def measure_group(device, options, dims, dtype_name, layout):
 
     rows = []
     for cache in [options.cache] if options.cache else ["cold", "warm"]:
-        runs = [Copy(tensors)]
+        runs = [Copy(SYSTEMS[options.systems.split(",")[0]], tensors)]
         for name in [options.operation] if options.operation else MINIMAL_PASSES:
             for system in options.systems.split(","):
                 used = tensors if cache == "cold" else tensors[:1]
