@@ -114,11 +114,11 @@ class Device:
             self.driver = f"{version}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
         self.timer = "cuda_events" if self.cuda else "wall"
 
-    def turn(self, run, sets, lead):
-        """Microseconds of `run` over each of the sets; with `lead`, once before on the first, untimed."""
+    def turn(self, run, lead, sets):
+        """Microseconds of `run` over each of the sets; before them over the set `lead`, if any, untimed."""
         if not self.cuda:
-            if lead:
-                run(sets[0])
+            if lead is not None:
+                run(lead)
             times = []
             for index in sets:
                 start = time.perf_counter()
@@ -130,7 +130,7 @@ class Device:
             # The GPU sleeps until all is queued, so that no time of the host's lies between two events.
             start = time.perf_counter()
             torch.cuda._sleep(self.cycles)
-            run(sets[0])
+            run(lead)
             for (begin, end), index in zip(events, sets):
                 begin.record()
                 run(index)
@@ -210,7 +210,7 @@ def contest(device, runs, cache, sets, rounds, seconds):
         # cudnn.benchmark tries algorithms in the first call, the compiler compiles, and all memory is touched.
         for index in range(sets):
             run(index)
-        device.turn(run, take(1), lead)
+        device.turn(run, *take(1), take(1))
     samples = [[] for _ in runs]
     start = time.perf_counter()
     for number in range(rounds):
@@ -219,7 +219,8 @@ def contest(device, runs, cache, sets, rounds, seconds):
         for place in range(len(runs)):
             index = (place + number) % len(runs)
             repeats = Device.REPEATS if device.cuda else 1
-            samples[index] += device.turn(runs[index], take(repeats), lead)
+            first = take(1)[0] if lead else None
+            samples[index] += device.turn(runs[index], first, take(repeats))
     return samples
 
 

@@ -59,11 +59,11 @@ pub fn contest(
     let mut repeats = Vec::new();
     for timed in all {
         // Compiles, maps memory, and by the wall clock says how many operations make a turn.
-        stopwatch.turn(*timed, &take(1), false)?;
+        stopwatch.turn(*timed, None, &take(1))?;
         repeats.push(match gpu.timer {
             Timer::Timestamps => effort.repeats,
             Timer::Wall => {
-                let one = stopwatch.turn(*timed, &take(1), false)?[0].max(1.0);
+                let one = stopwatch.turn(*timed, None, &take(1))?[0].max(1.0);
                 (WALL_TURN / one).ceil().clamp(1.0, f64::from(MOST)) as usize
             }
         });
@@ -76,7 +76,8 @@ pub fn contest(
         }
         for place in 0..all.len() {
             let index = (place + round as usize) % all.len();
-            samples[index].extend(stopwatch.turn(all[index], &take(repeats[index]), lead)?);
+            let lead = lead.then(|| take(1)[0]);
+            samples[index].extend(stopwatch.turn(all[index], lead, &take(repeats[index]))?);
         }
     }
     Ok(samples)

@@ -77,24 +77,29 @@ impl<'a> Stopwatch<'a> {
 
     pub fn method(&self) -> &'static str {
         match self.timestamps {
-            Some(_) => "timestamp queries around each operation, one compute pass each",
+            Some(_) => "timestamp queries around each operation, one compute pass and one submit each",
             None => "wall time of one submit of several operations and the wait for it, by their number",
         }
     }
 
     /// Microseconds of each of some operations, one for each set named; of all of them on average by the wall clock.
-    /// With `lead`, the first set is worked on once before, untimed.
-    pub fn turn(&self, timed: &dyn Timed, sets: &[usize], lead: bool) -> Result<Vec<f64>, Box<dyn Error>> {
-        let mut encoder = self.gpu.encoder();
-        if let (true, Some(&first)) = (lead, sets.first()) {
-            timed.record(&mut encoder, first, None)?;
+    /// With `lead`, that set is worked on before, untimed.
+    pub fn turn(
+        &self,
+        timed: &dyn Timed,
+        lead: Option<usize>,
+        sets: &[usize],
+    ) -> Result<Vec<f64>, Box<dyn Error>> {
+        if let Some(set) = lead {
+            self.submit(timed, set, None)?;
         }
         match &self.timestamps {
             Some((queries, resolved)) => {
+                // A submission each: wgpu has one end before the next begins, so that nothing overlaps.
                 for (index, &set) in sets.iter().enumerate() {
-                    let times = Times { queries, first: 2 * index as u32 };
-                    timed.record(&mut encoder, set, Some(times))?;
+                    self.submit(timed, set, Some(Times { queries, first: 2 * index as u32 }))?;
                 }
+                let mut encoder = self.gpu.encoder();
                 let count = 2 * sets.len() as u32;
                 encoder.resolve_query_set(queries, 0..count, resolved, 0);
                 self.gpu.submit(encoder);
@@ -107,11 +112,8 @@ impl<'a> Stopwatch<'a> {
                 Ok(spans.collect())
             }
             None => {
-                if lead {
-                    self.gpu.submit(encoder);
-                    self.gpu.wait()?;
-                    encoder = self.gpu.encoder();
-                }
+                self.gpu.wait()?;
+                let mut encoder = self.gpu.encoder();
                 for &set in sets {
                     timed.record(&mut encoder, set, None)?;
                 }
@@ -121,5 +123,12 @@ impl<'a> Stopwatch<'a> {
                 Ok(vec![start.elapsed().as_secs_f64() * 1e6 / sets.len() as f64])
             }
         }
+    }
+
+    fn submit(&self, timed: &dyn Timed, set: usize, times: Option<Times<'_>>) -> Result<(), Box<dyn Error>> {
+        let mut encoder = self.gpu.encoder();
+        timed.record(&mut encoder, set, times)?;
+        self.gpu.submit(encoder);
+        Ok(())
     }
 }
