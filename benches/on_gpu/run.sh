@@ -24,6 +24,8 @@ mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 2
 log=$out/log.txt summary=$out/summary.md
 : >"$log"
 : >"$summary"
+# Not every way of carrying files keeps their modes.
+chmod +x "$here"/bin/* 2>/dev/null
 say() { printf '%s\n' "$*" | tee -a "$log"; }
 
 # --- The driver ---
