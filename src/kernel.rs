@@ -106,7 +106,7 @@ pub enum Sharing {
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
 /// let plan = Plan::inference(&shape, &InferenceOptions::default(), &Caps::WEBGPU)?;
 /// let kernel = plan.launches()[0].kernel;
-/// assert_eq!((kernel.name(), kernel.workgroup_size()), ("infer_apply", 256));
+/// assert_eq!((kernel.name(), kernel.workgroup_size()), ("infer_block_apply", 256));
 /// # Ok::<(), wgpu_batchnorm::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

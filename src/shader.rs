@@ -122,7 +122,7 @@ impl Kernel {
     ///
     /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
     /// let plan = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU)?;
-    /// assert!(plan.launches()[0].kernel.wgsl().contains("fn train_moments("));
+    /// assert!(plan.launches()[0].kernel.wgsl().contains("fn train_fused("));
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn wgsl(&self) -> String {

@@ -267,7 +267,7 @@ fn the_page_is_complete() {
         let is_path =
             named.starts_with("src/") || named.starts_with("shaders/") || named.starts_with("tests/");
         // Files of the example of a new kernel, and patterns.
-        let invented = named.contains("resident") || named.contains('*');
+        let invented = named.contains("grouped") || named.contains('*');
         if is_path && !invented {
             assert!(root().join(named).exists(), "docs/architecture.md names {named}");
         }

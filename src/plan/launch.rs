@@ -6,13 +6,13 @@ use crate::role::Role;
 /// Where the buffer of a kernel's binding comes from.
 ///
 /// ```
-/// use wgpu_batchnorm::{Caps, Dtype, Place, Plan, Role, Shape, TrainingOptions};
+/// use wgpu_batchnorm::{Caps, Dtype, Place, Plan, Role, Shape, Strategy, TrainingOptions};
 ///
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
-/// let plan = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU)?;
+/// let plan = Plan::training_by(Strategy::Split, &shape, &TrainingOptions::default(), &Caps::WEBGPU)?;
 /// let moments = &plan.launches()[0];
 /// assert_eq!(moments.place(Role::X), Place::Argument(Role::X));
-/// assert_eq!(moments.place(Role::PartialMoments), Place::Workspace { offset: 0, bytes: 13 * 64 * 16 });
+/// assert_eq!(moments.place(Role::PartialMoments), Place::Workspace { offset: 0, bytes: 4 * 64 * 16 });
 /// # Ok::<(), wgpu_batchnorm::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub enum Place {
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
 /// let plan = Plan::inference(&shape, &InferenceOptions::default(), &Caps::WEBGPU)?;
 /// let launch = &plan.launches()[0];
-/// assert_eq!((launch.kernel.name(), launch.grid), ("infer_apply", [1568, 1]));
+/// assert_eq!((launch.kernel.name(), launch.grid), ("infer_block_apply", [448, 1]));
 /// # Ok::<(), wgpu_batchnorm::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -27,8 +27,8 @@ pub use strategy::Strategy;
 
 /// The decision how to carry out one operation on one shape: pure, comparable, printable and complete.
 ///
-/// Printed, `train_moments 832 @256` is a dispatch of 832 workgroups of 256 invocations; a pass is the tensor read or
-/// written once.
+/// Printed, `train_resident 512 @256` is a dispatch of 512 workgroups of 256 invocations; a pass is the tensor read or
+/// written once. `docs/plans.md` has the plans of known layers.
 ///
 /// ```
 /// use wgpu_batchnorm::{Caps, Dtype, Plan, Shape, TrainingOptions};
@@ -37,8 +37,7 @@ pub use strategy::Strategy;
 /// let plan = Plan::training(&shape, &TrainingOptions::default(), &Caps::WEBGPU)?;
 /// assert_eq!(
 ///     plan.to_string(),
-///     "training 32x64x784 f32: split in 13, train_moments 832 @256, train_merge 16 @64, train_apply 1568 @256; \
-///      3 passes, workspace 13312 B"
+///     "training 32x64x784 f32: fused (the tensor fits in the cache), train_fused 64 @256; 3 passes, workspace 4 B"
 /// );
 /// # Ok::<(), wgpu_batchnorm::Error>(())
 /// ```

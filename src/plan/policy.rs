@@ -143,7 +143,7 @@ fn workgroup(blocks: &Blocks, vectors: u32, caps: &Caps) -> Result<u32, String> 
         .rev()
         .find(|&workgroup| workgroup >= 64 && blocks.active(workgroup) * vectors <= blocks.vectors)
         .or_else(|| widths().find(|&workgroup| workgroup >= 64))
-        .or_else(|| widths().last())
+        .or_else(|| widths().next_back())
         .or_else(|| workgroups(blocks, caps).next())
         .ok_or_else(|| format!("a block is {} vectors side by side, more than a workgroup takes", blocks.run))
 }

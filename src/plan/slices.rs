@@ -52,7 +52,7 @@ pub(super) fn slices(shape: &Shape, unit: u32, caps: &Caps) -> Result<Vec<Slice>
     let (outer, channels, inner) = (shape.outer(), shape.channels(), shape.inner());
     let (plane, row) = (u64::from(inner), u64::from(channels) * u64::from(inner));
     let (rows, planes, values) = (fitting(row), fitting(plane), fitting(1));
-    let whole = |len: u64| len % u64::from(unit) == 0;
+    let whole = |len: u64| len.is_multiple_of(u64::from(unit));
     let few = |times: u64, len: u32, step: u32| {
         step > 0 && times.saturating_mul(len.div_ceil(step).into()) <= MOST_SLICES
     };
