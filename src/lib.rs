@@ -105,7 +105,7 @@
 //!   larger than dy, 2e-6 of that;
 //! - dgamma and dbeta within 2e-5 of their largest, and where their sums cancel, as for a constant dy, within rounding
 //!   of their terms;
-//! - results in f16 are the f32 ones rounded once.
+//! - results in f16 are computed in f32 and rounded once, to nearest even.
 //!
 //! Deviations are summed in f32: values of 1e32 and more may overflow their sum, which makes the channel NaN.
 //!

@@ -4,8 +4,8 @@ use std::error::Error;
 
 use wgpu_batchnorm::{
     Backward, BackwardBuffers, BackwardOptions, Context, Dtype, Inference, InferenceBuffers,
-    InferenceOptions, Plan, SavedStatistics, Shape, Training, TrainingBuffers, TrainingOptions, read_back,
-    wgpu,
+    InferenceOptions, Plan, SavedStatistics, Shape, Strategy, Training, TrainingBuffers, TrainingOptions,
+    read_back, wgpu,
 };
 
 use crate::copy::Copy;
@@ -39,6 +39,8 @@ pub struct Results {
 /// What an operation took.
 #[derive(Clone, Copy)]
 pub struct Timing {
+    /// The plan's strategy.
+    pub plan: &'static str,
     pub seconds: f64,
     /// Seconds of a plain copy of the tensor.
     pub copy: f64,
@@ -139,7 +141,12 @@ impl Device<'_> {
             self.copy.record(pass, &bind_group, spare.size());
             Ok(())
         })?;
-        let timing = |seconds: f64, plan: &Plan| Timing { seconds, copy, traffic: plan.tensor_traffic() };
+        let timing = |seconds: f64, plan: &Plan| Timing {
+            plan: plan.strategy().map_or("-", Strategy::name),
+            seconds,
+            copy,
+            traffic: plan.tensor_traffic(),
+        };
         let timings = Operation::ALL.map(|operation| {
             Ok::<_, Box<dyn Error>>(match operation {
                 Operation::Training => {

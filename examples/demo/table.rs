@@ -17,11 +17,12 @@ pub struct Table {
 impl Table {
     pub fn head() -> Self {
         print(&format!(
-            "{:<14} {:<14} {:<5} {:<9} {:<12} {:>8} {:>8} {:<7} {:>8} {:>6} {:>6} {:>7}",
+            "{:<14} {:<14} {:<5} {:<9} {:<8} {:<12} {:>8} {:>8} {:<7} {:>8} {:>6} {:>6} {:>7}",
             "shape",
             "layout",
             "dtype",
             "operation",
+            "plan",
             "worst result",
             "error",
             "bound",
@@ -35,14 +36,14 @@ impl Table {
     }
 
     pub fn row(&mut self, layer: &Layer, operation: Operation, verdict: &Verdict, timing: &Timing) {
-        let Timing { seconds, copy, traffic } = *timing;
+        let Timing { plan, seconds, copy, traffic } = *timing;
         let (shape, layout, dtype) = (layer.name(), layer.layout.name(), layer.shape.dtype().to_string());
         let comparison = &verdict.worst.comparison;
         let (rate, ratio) = (traffic as f64 / seconds * 1e-9, seconds / copy);
         let reference = verdict.reference / seconds;
         let ok = verdict.failed.is_empty();
         print(&format!(
-            "{shape:<14} {layout:<14} {dtype:<5} {:<9} {:<12} {:>8.1e} {:>8.1e} {:<7} {:>8.3} {:>6.*} {:>6.*} {:>7.*}",
+            "{shape:<14} {layout:<14} {dtype:<5} {:<9} {plan:<8} {:<12} {:>8.1e} {:>8.1e} {:<7} {:>8.3} {:>6.*} {:>6.*} {:>7.*}",
             operation.name(),
             verdict.worst.quantity.name(),
             (comparison.actual - comparison.expected).abs(),
