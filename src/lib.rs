@@ -128,6 +128,8 @@
 
 mod backward;
 mod caps;
+#[cfg(feature = "cpu")]
+pub mod cpu;
 mod encode;
 mod error;
 mod inference;

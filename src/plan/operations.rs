@@ -68,7 +68,7 @@ impl Plan {
     ) -> Result<Self, Error> {
         check_training_eps(options.eps)?;
         options.running.map_or(Ok(()), |running| running.check())?;
-        check_values(shape)?;
+        shape.check_values()?;
         match strategy {
             Strategy::Split => split::training(shape, options, caps),
         }
@@ -117,7 +117,7 @@ impl Plan {
         if !(gradients.dx || gradients.dgamma || gradients.dbeta) {
             return Err(Error::NoGradients);
         }
-        check_values(shape)?;
+        shape.check_values()?;
         match strategy {
             Strategy::Split => split::backward(shape, options, caps),
         }
@@ -227,13 +227,4 @@ impl Plan {
     pub fn input_gradient(shape: &Shape, affine: Affine, caps: &Caps) -> Result<Self, Error> {
         flat::input_gradient(shape, affine, caps)
     }
-}
-
-/// An empty batch is no error: it changes nothing.
-fn check_values(shape: &Shape) -> Result<(), Error> {
-    let got = shape.values_per_channel();
-    if got == 1 {
-        return Err(Error::TooFewValues { got: 1, shape: shape.to_string() });
-    }
-    Ok(())
 }

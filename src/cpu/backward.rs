@@ -1,0 +1,193 @@
+//! The training backward pass.
+
+use pulp::Arch;
+
+use super::arguments::{check_dtype, check_length, check_optional};
+use super::division::{Division, Extent, Tile, for_each};
+use super::element::Element;
+use super::parameters::Parameters;
+use super::{matrix, planes};
+use crate::error::Error;
+use crate::options::BackwardOptions;
+use crate::statistics::SavedStatistics;
+use crate::tensor::Shape;
+
+/// The slices of [`backward`].
+#[derive(Debug)]
+pub struct BackwardSlices<'a, E> {
+    /// Input tensor of the forward pass.
+    pub x: &'a [E],
+    /// Gradient of the loss by y, of the same shape.
+    pub dy: &'a [E],
+    /// Statistics per channel from the forward pass: that of [`training`](crate::cpu::training), or that of
+    /// [`Training`](crate::Training).
+    pub saved: &'a [SavedStatistics],
+    /// Scale per channel; present if dx is asked for and the options' `affine` has gamma.
+    pub gamma: Option<&'a [f32]>,
+    /// Gradient of the loss by x, of the same shape, written; present if asked for.
+    pub dx: Option<&'a mut [E]>,
+    /// Gradient of the loss by gamma per channel, written; present if asked for.
+    pub dgamma: Option<&'a mut [f32]>,
+    /// Gradient of the loss by beta per channel, written; present if asked for.
+    pub dbeta: Option<&'a mut [f32]>,
+}
+
+/// The training backward pass, section 3 of the paper; what [`Backward`](crate::Backward) does on a GPU.
+///
+/// # Errors
+/// Before anything is written: [`Error::NoGradients`], [`Error::TooFewValues`], [`Error::Dtype`], [`Error::Length`],
+/// [`Error::Missing`] and [`Error::Unexpected`].
+///
+/// ```
+/// use wgpu_batchnorm::cpu::{self, BackwardSlices};
+/// use wgpu_batchnorm::{BackwardOptions, Dtype, SavedStatistics, Shape};
+///
+/// let shape = Shape::new(&[2, 1], 1, Dtype::F32)?;
+/// let saved = [SavedStatistics { pivot: 2.0, difference: 0.0, variance: 1.0, invstd: 1.0 }];
+/// let (mut dx, mut dgamma, mut dbeta) = ([0.0; 2], [0.0], [0.0]);
+/// cpu::backward(&shape, &BackwardOptions::default(), BackwardSlices {
+///     x: &[1.0, 3.0],
+///     dy: &[1.0, 0.0],
+///     saved: &saved,
+///     gamma: Some(&[1.0]),
+///     dx: Some(&mut dx),
+///     dgamma: Some(&mut dgamma),
+///     dbeta: Some(&mut dbeta),
+/// })?;
+/// assert_eq!((dgamma, dbeta), ([-1.0], [1.0]));
+/// # Ok::<(), wgpu_batchnorm::Error>(())
+/// ```
+pub fn backward<E: Element>(
+    shape: &Shape,
+    options: &BackwardOptions,
+    slices: BackwardSlices<'_, E>,
+) -> Result<(), Error> {
+    let wanted = options.gradients;
+    if !(wanted.dx || wanted.dgamma || wanted.dbeta) {
+        return Err(Error::NoGradients);
+    }
+    shape.check_values()?;
+    check_dtype::<E>(shape)?;
+    let BackwardSlices { x, dy, saved, gamma, dx, dgamma, dbeta } = slices;
+    let channels = shape.channels();
+    check_length("x", x, shape.len())?;
+    check_length("dy", dy, shape.len())?;
+    check_length("saved", saved, channels)?;
+    check_optional("gamma", gamma, wanted.dx && options.affine.has_gamma(), channels)?;
+    check_optional("dx", dx.as_deref(), wanted.dx, shape.len())?;
+    check_optional("dgamma", dgamma.as_deref(), wanted.dgamma, channels)?;
+    check_optional("dbeta", dbeta.as_deref(), wanted.dbeta, channels)?;
+
+    let extent = Extent::new(shape);
+    let mut sums = vec![[0.0; 2]; extent.channels];
+    if !shape.is_empty() {
+        let statistics =
+            Parameters::new(saved.len(), |c| [saved[c].pivot, saved[c].difference, saved[c].invstd]);
+        let pass = Pass { arch: Arch::new(), extent, x, dy, statistics, gamma };
+        match (extent.division(2), dx) {
+            (Division::Whole(tiles), dx) => pass.whole(tiles, dx, &mut sums),
+            (Division::Split { tiles, channels }, dx) => {
+                pass.sum(&tiles, channels, &mut sums);
+                if let Some(dx) = dx {
+                    pass.input_gradient(&sums, dx);
+                }
+            }
+        }
+    }
+    for (gradient, which) in [(dbeta, 0), (dgamma, 1)] {
+        for (gradient, sums) in gradient.into_iter().flatten().zip(&sums) {
+            *gradient = sums[which] as f32;
+        }
+    }
+    Ok(())
+}
+
+/// What all tiles read.
+struct Pass<'a, E> {
+    arch: Arch,
+    extent: Extent,
+    x: &'a [E],
+    dy: &'a [E],
+    statistics: Parameters<3>,
+    gamma: Option<&'a [f32]>,
+}
+
+/// One tile that is all of its channels, with what is written of it; without dx, of no rows.
+struct Whole<'a, E> {
+    tile: Tile,
+    dx: Vec<&'a mut [E]>,
+    sums: &'a mut [[f64; 2]],
+}
+
+impl<E: Element> Pass<'_, E> {
+    fn gradients(&self, tile: &Tile, sums: &mut [[f64; 2]]) {
+        let (tensors, fields) = ((self.x, self.dy), self.statistics.fields());
+        if self.extent.has_runs() {
+            planes::gradients(self.arch, self.extent, tensors, fields, tile, sums);
+        } else {
+            matrix::gradients(self.arch, self.extent, tensors, fields, tile, sums);
+        }
+    }
+
+    /// What dx of some channels is computed from.
+    fn parameters(&self, first: usize, sums: &[[f64; 2]]) -> Parameters<6> {
+        let m = (self.extent.outer * self.extent.inner) as f64;
+        let [pivot, difference, invstd] = self.statistics.fields();
+        Parameters::new(sums.len(), |c| {
+            let [dy, dy_x_hat] = sums[c].map(|sum| (sum / m) as f32);
+            let c = first + c;
+            let gamma = self.gamma.map_or(1.0, |gamma| gamma[c]);
+            [pivot[c], difference[c], invstd[c], gamma, dy, dy_x_hat]
+        })
+    }
+
+    fn whole(&self, tiles: Vec<Tile>, dx: Option<&mut [E]>, sums: &mut [[f64; 2]]) {
+        let Some(group) = tiles.first().map(|tile| tile.channels.len()) else { return };
+        let rows = if dx.is_some() { self.extent.outer } else { 0 };
+        let mut tasks: Vec<Whole<'_, E>> = Vec::with_capacity(tiles.len());
+        for (tile, sums) in tiles.into_iter().zip(sums.chunks_mut(group)) {
+            tasks.push(Whole { tile, dx: Vec::with_capacity(rows), sums });
+        }
+        for row in dx.into_iter().flat_map(|dx| dx.chunks_mut(self.extent.stride())) {
+            for (task, dx) in tasks.iter_mut().zip(row.chunks_mut(group * self.extent.inner)) {
+                task.dx.push(dx);
+            }
+        }
+        for_each(self.extent.is_parallel(), tasks, |Whole { tile, dx, sums }| {
+            self.gradients(&tile, sums);
+            let parameters = self.parameters(tile.channels.start, sums);
+            for (row, dx) in dx.into_iter().enumerate().rev() {
+                let start = row * self.extent.stride() + tile.channels.start * self.extent.inner;
+                let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
+                planes::input_gradient(self.arch, tensors, dx, (self.extent.inner, 0), parameters.fields());
+            }
+        });
+    }
+
+    fn sum(&self, tiles: &[Tile], group: usize, sums: &mut [[f64; 2]]) {
+        let mut partial = vec![[0.0; 2]; tiles.len() * group];
+        let tasks: Vec<(&Tile, &mut [[f64; 2]])> = tiles.iter().zip(partial.chunks_mut(group)).collect();
+        for_each(self.extent.is_parallel(), tasks, |(tile, sums)| {
+            self.gradients(tile, &mut sums[..tile.channels.len()]);
+        });
+        for (tile, partial) in tiles.iter().zip(partial.chunks(group)) {
+            for (sums, partial) in sums[tile.channels.clone()].iter_mut().zip(partial) {
+                *sums = [sums[0] + partial[0], sums[1] + partial[1]];
+            }
+        }
+    }
+
+    fn input_gradient(&self, sums: &[[f64; 2]], dx: &mut [E]) {
+        let (arch, extent, parameters) = (self.arch, self.extent, self.parameters(0, sums));
+        let fields = parameters.fields();
+        for_each(extent.is_parallel(), extent.chunks(dx), |(start, dx)| {
+            let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
+            if extent.has_runs() {
+                let first = start / extent.inner % extent.channels;
+                planes::input_gradient(arch, tensors, dx, (extent.inner, first), fields);
+            } else {
+                matrix::input_gradient(arch, extent, tensors, dx, fields);
+            }
+        });
+    }
+}

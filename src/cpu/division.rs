@@ -1,0 +1,177 @@
+//! How the work is shared out: by the shape alone, so that the number of threads changes no bit of a result.
+
+use std::ops::Range;
+
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use super::element::BLOCK;
+use crate::tensor::Shape;
+
+/// Fewer values than this are not worth waking threads for.
+const PARALLEL: usize = 1 << 15;
+
+/// Runs shorter than a vector go column by column.
+const SHORTEST_RUN: usize = 8;
+
+/// Values of all the channels of a tile that should stay in the second-level cache from the reduction to the output:
+/// a quarter of a MiB of f32.
+const SLAB: usize = 1 << 16;
+
+/// Most channels of a tile of planes.
+pub(super) const MOST_CHANNELS: usize = 32;
+
+/// Most columns of a tile of a matrix.
+pub(super) const MOST_COLUMNS: usize = 512;
+
+/// Tiles that are enough for any number of threads.
+const ENOUGH_TILES: usize = 16;
+
+/// A tensor as `[outer, channels, inner]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub outer: usize,
+    pub channels: usize,
+    pub inner: usize,
+}
+
+/// Part of a tensor: some channels of some rows, and where it is one channel, part of its run.
+#[derive(Clone, Debug)]
+pub(super) struct Tile {
+    pub rows: Range<usize>,
+    pub channels: Range<usize>,
+    pub inner: Range<usize>,
+}
+
+/// How a reduction and what follows it are shared out.
+#[derive(Debug)]
+pub(super) enum Division {
+    /// A tile has all values of its channels: its output follows while they are still in the cache.
+    Whole(Vec<Tile>),
+    /// The values of a channel lie in several tiles, in order: the output waits for all of them.
+    Split { tiles: Vec<Tile>, channels: usize },
+}
+
+impl Extent {
+    pub(super) fn new(shape: &Shape) -> Self {
+        let [outer, channels, inner] = [shape.outer(), shape.channels(), shape.inner()].map(|n| n as usize);
+        Self { outer, channels, inner }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.outer * self.channels * self.inner
+    }
+
+    /// Values from one row to the next.
+    pub(super) fn stride(&self) -> usize {
+        self.channels * self.inner
+    }
+
+    /// Whether the values of a channel lie in runs that are worth a vector.
+    pub(super) fn has_runs(&self) -> bool {
+        self.inner >= SHORTEST_RUN
+    }
+
+    pub(super) fn is_parallel(&self) -> bool {
+        self.len() >= PARALLEL
+    }
+
+    /// Tiles of a reduction that reads so many tensors.
+    pub(super) fn division(&self, tensors: usize) -> Division {
+        if self.has_runs() { self.planes(tensors) } else { self.matrix() }
+    }
+
+    fn planes(&self, tensors: usize) -> Division {
+        let of_channel = self.outer * self.inner;
+        let most = (BLOCK / self.inner).clamp(1, MOST_CHANNELS);
+        let channels = (SLAB / tensors / of_channel).clamp(1, most).min(self.channels);
+        if self.channels.div_ceil(channels) >= ENOUGH_TILES || !self.is_parallel() {
+            let whole = Tile { rows: 0..self.outer, channels: 0..0, inner: 0..self.inner };
+            let tiles = ranges(self.channels, channels);
+            return Division::Whole(tiles.map(|channels| Tile { channels, ..whole.clone() }).collect());
+        }
+        let parts = (of_channel * channels).div_ceil(self.part());
+        // Where there are fewer rows than parts, rows are divided too.
+        let rows = self.outer.div_ceil(parts);
+        let pieces = if channels == 1 { parts.div_ceil(self.outer) } else { 1 };
+        let piece = self.inner.div_ceil(pieces).max(BLOCK.min(self.inner));
+        let mut tiles = Vec::new();
+        for group in ranges(self.channels, channels) {
+            for rows in ranges(self.outer, rows) {
+                for inner in ranges(self.inner, piece) {
+                    tiles.push(Tile { rows: rows.clone(), channels: group.clone(), inner });
+                }
+            }
+        }
+        Division::Split { tiles, channels }
+    }
+
+    fn matrix(&self) -> Division {
+        let channels = self.tile_channels();
+        let rows = self.part().div_ceil(channels * self.inner).min(self.outer);
+        let mut tiles = Vec::new();
+        for group in ranges(self.channels, channels) {
+            for rows in ranges(self.outer, rows) {
+                tiles.push(Tile { rows, channels: group.clone(), inner: 0..self.inner });
+            }
+        }
+        Division::Split { tiles, channels }
+    }
+
+    /// Channels of a tile of a matrix: whole vectors of columns where there are enough.
+    pub(super) fn tile_channels(&self) -> usize {
+        if self.stride() <= MOST_COLUMNS { self.channels } else { MOST_COLUMNS / (8 * self.inner) * 8 }
+    }
+
+    /// Rows of a narrow matrix that are taken for one, so that a row is whole vectors.
+    pub(super) fn fold(&self) -> usize {
+        let width = self.stride();
+        let fits = |fold: &usize| fold * width >= 64 && fold * width % 8 == 0;
+        (1..=MOST_COLUMNS / width.max(1)).find(fits).unwrap_or(1)
+    }
+
+    /// Values of a tile that is a part of its channels.
+    fn part(&self) -> usize {
+        (self.len() / 256).clamp(1 << 17, 1 << 21)
+    }
+
+    /// The length of the chunks of an output: whole rows of a matrix, whole runs, or parts of one run.
+    pub(super) fn chunk(&self) -> usize {
+        const CHUNK: usize = 1 << 15;
+        let unit = if self.has_runs() { self.inner } else { self.stride() };
+        if unit > CHUNK && self.has_runs() {
+            return unit.div_ceil(unit.div_ceil(CHUNK)).next_multiple_of(16);
+        }
+        (CHUNK / unit).max(1) * unit
+    }
+
+    /// An output in chunks that lie in one run or are whole ones, with where they begin; in reverse order, since what
+    /// was read last is what the cache still has.
+    pub(super) fn chunks<'a, E>(&self, values: &'a mut [E]) -> Vec<(usize, &'a mut [E])> {
+        let chunk = self.chunk();
+        let unit = if self.has_runs() && chunk < self.inner { self.inner } else { values.len().max(1) };
+        let mut start = 0;
+        let mut chunks = Vec::with_capacity(values.len() / chunk + values.len() / unit + 1);
+        for chunk in values.chunks_mut(unit).flat_map(|unit| unit.chunks_mut(chunk)) {
+            let len = chunk.len();
+            chunks.push((start, chunk));
+            start += len;
+        }
+        chunks.reverse();
+        chunks
+    }
+}
+
+/// `0..len` in parts of that length, the last one as long as is left.
+pub(super) fn ranges(len: usize, part: usize) -> impl DoubleEndedIterator<Item = Range<usize>> + Clone {
+    let part = part.max(1);
+    (0..len.div_ceil(part)).map(move |i| i * part..len.min((i + 1) * part))
+}
+
+/// Carries the tasks out, on all threads of the current pool if that is worth it.
+pub(super) fn for_each<T: Send>(parallel: bool, tasks: Vec<T>, task: impl Fn(T) + Send + Sync) {
+    if parallel {
+        tasks.into_par_iter().with_max_len(1).for_each(task);
+    } else {
+        tasks.into_iter().for_each(task);
+    }
+}

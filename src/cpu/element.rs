@@ -1,0 +1,180 @@
+//! The storage types of a tensor, and blocks of them as the f32 that the kernels compute in.
+
+use crate::tensor::Dtype;
+
+/// Values that are converted at once: an input and an output of 16 KiB stay in the first-level cache.
+pub(super) const BLOCK: usize = 4096;
+
+/// A storage type that the functions of [`cpu`](crate::cpu) take: f32, and f16 by the crate `half`.
+///
+/// ```
+/// use wgpu_batchnorm::cpu::Element;
+///
+/// fn takes<E: Element>(_: &[E]) {}
+/// takes(&[1.0f32]);
+/// takes(&[half::f16::ONE]);
+/// ```
+pub trait Element: sealed::Storage {}
+
+impl Element for f32 {}
+impl Element for half::f16 {}
+
+/// How rows of the same width lie in a tensor: `stride` values apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    pub stride: usize,
+    pub count: usize,
+    pub width: usize,
+}
+
+impl Layout {
+    /// One row of so many values.
+    pub fn line(width: usize) -> Self {
+        Self { stride: width, count: 1, width }
+    }
+}
+
+/// Rows that are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    pub values: &'a [f32],
+    pub stride: usize,
+    pub count: usize,
+    pub width: usize,
+}
+
+impl<'a> Rows<'a> {
+    #[inline(always)]
+    pub fn row(&self, index: usize) -> &'a [f32] {
+        &self.values[index * self.stride..][..self.width]
+    }
+}
+
+/// Rows that are written.
+#[derive(Debug)]
+pub struct RowsMut<'a> {
+    pub values: &'a mut [f32],
+    pub stride: usize,
+    pub count: usize,
+    pub width: usize,
+}
+
+impl RowsMut<'_> {
+    #[inline(always)]
+    pub fn row(&mut self, index: usize) -> &mut [f32] {
+        &mut self.values[index * self.stride..][..self.width]
+    }
+}
+
+pub(super) mod sealed {
+    use super::{Dtype, Layout, Rows, RowsMut};
+
+    /// How a storage type becomes f32 and back.
+    pub trait Storage: Copy + Send + Sync + 'static {
+        const DTYPE: Dtype;
+
+        /// Where a block is converted to.
+        type Scratch;
+
+        fn scratch() -> Self::Scratch;
+
+        fn widen(self) -> f32;
+
+        /// Rows of a tensor as f32: as they are, or converted. Converted ones are `BLOCK` values at most.
+        fn read<'a>(values: &'a [Self], layout: Layout, scratch: &'a mut Self::Scratch) -> Rows<'a>;
+
+        /// Has rows of a tensor written as f32: as they are, or converted after it.
+        fn write(
+            values: &mut [Self],
+            layout: Layout,
+            scratch: &mut Self::Scratch,
+            write: impl FnOnce(RowsMut<'_>),
+        );
+    }
+}
+
+impl sealed::Storage for f32 {
+    const DTYPE: Dtype = Dtype::F32;
+
+    type Scratch = ();
+
+    fn scratch() {}
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    fn read<'a>(
+        values: &'a [Self],
+        Layout { stride, count, width }: Layout,
+        (): &'a mut Self::Scratch,
+    ) -> Rows<'a> {
+        Rows { values, stride, count, width }
+    }
+
+    #[inline(always)]
+    fn write(
+        values: &mut [Self],
+        Layout { stride, count, width }: Layout,
+        (): &mut Self::Scratch,
+        write: impl FnOnce(RowsMut<'_>),
+    ) {
+        write(RowsMut { values, stride, count, width });
+    }
+}
+
+impl sealed::Storage for half::f16 {
+    const DTYPE: Dtype = Dtype::F16;
+
+    type Scratch = [f32; BLOCK];
+
+    fn scratch() -> Self::Scratch {
+        [0.0; BLOCK]
+    }
+
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+
+    fn read<'a>(
+        values: &'a [Self],
+        Layout { stride, count, width }: Layout,
+        scratch: &'a mut Self::Scratch,
+    ) -> Rows<'a> {
+        if stride == width || count == 1 {
+            widen(&values[..count * width], &mut scratch[..count * width]);
+        } else {
+            for (row, wide) in values.chunks(stride).zip(scratch.chunks_exact_mut(width)).take(count) {
+                widen(&row[..width], wide);
+            }
+        }
+        Rows { values: scratch, stride: width, count, width }
+    }
+
+    fn write(
+        values: &mut [Self],
+        Layout { stride, count, width }: Layout,
+        scratch: &mut Self::Scratch,
+        write: impl FnOnce(RowsMut<'_>),
+    ) {
+        write(RowsMut { values: scratch, stride: width, count, width });
+        if stride == width || count == 1 {
+            narrow(&scratch[..count * width], &mut values[..count * width]);
+        } else {
+            for (row, wide) in values.chunks_mut(stride).zip(scratch.chunks_exact(width)).take(count) {
+                narrow(wide, &mut row[..width]);
+            }
+        }
+    }
+}
+
+fn widen(values: &[half::f16], wide: &mut [f32]) {
+    half::slice::HalfFloatSliceExt::convert_to_f32_slice(values, wide);
+}
+
+/// Rounds once, to nearest even.
+fn narrow(wide: &[f32], values: &mut [half::f16]) {
+    half::slice::HalfFloatSliceExt::convert_from_f32_slice(values, wide);
+}

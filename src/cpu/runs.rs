@@ -1,0 +1,283 @@
+//! Vector kernels over runs: values of one channel that lie side by side.
+
+use pulp::{Simd, WithSimd};
+
+use super::element::{Rows, RowsMut};
+
+/// Independent sums that one run goes into, so that additions need not wait for each other.
+const CHAINS: usize = 4;
+
+/// Room for four vectors of the widest kind.
+const LANES: usize = 64;
+
+/// Two sums of one channel, spread over lanes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lanes {
+    first: [f32; LANES],
+    second: [f32; LANES],
+}
+
+impl Lanes {
+    pub(super) const ZERO: Self = Self { first: [0.0; LANES], second: [0.0; LANES] };
+
+    /// The sums, over all lanes.
+    pub(super) fn totals(&self) -> (f64, f64) {
+        (total(self.first), total(self.second))
+    }
+}
+
+fn total(mut lanes: [f32; LANES]) -> f64 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0].into()
+}
+
+/// The last vector of a run whose length is no multiple of a vector's: it overlaps the one before it, and what is
+/// new in it is behind the mask. `None` where there is nothing left, or less than one vector altogether.
+struct Tail<S: Simd> {
+    start: usize,
+    fresh: S::m32s,
+}
+
+impl<S: Simd> Tail<S> {
+    #[inline(always)]
+    fn of(simd: S, run: usize) -> Option<Self> {
+        const IOTA: [f32; 16] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
+        let left = run % S::F32_LANES;
+        if left == 0 || run < S::F32_LANES {
+            return None;
+        }
+        let (lanes, _) = S::as_simd_f32s(&IOTA);
+        let stale = simd.splat_f32s((S::F32_LANES - left) as f32);
+        Some(Self { start: run - S::F32_LANES, fresh: simd.greater_than_or_equal_f32s(lanes[0], stale) })
+    }
+}
+
+/// Adds `x - pivot` and its square to the lanes of each run's channel. Each row is one run of each channel.
+pub(super) struct AddMoments<'a> {
+    pub x: Rows<'a>,
+    pub run: usize,
+    pub pivots: &'a [f32],
+    pub lanes: &'a mut [Lanes],
+}
+
+impl WithSimd for AddMoments<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let tail = Tail::of(simd, self.run);
+        for row in 0..self.x.count {
+            let runs = self.x.row(row).chunks_exact(self.run);
+            for ((run, &pivot), lanes) in runs.zip(self.pivots).zip(self.lanes.iter_mut()) {
+                let pivots = simd.splat_f32s(pivot);
+                let (first, _) = S::as_mut_simd_f32s(&mut lanes.first);
+                let (second, _) = S::as_mut_simd_f32s(&mut lanes.second);
+                let mut sums = [first[0], first[1], first[2], first[3]];
+                let mut squares = [second[0], second[1], second[2], second[3]];
+                let (vectors, rest) = S::as_simd_f32s(run);
+                let blocks = vectors.chunks_exact(CHAINS);
+                let odd = blocks.remainder();
+                for block in blocks {
+                    for i in 0..CHAINS {
+                        let d = simd.sub_f32s(block[i], pivots);
+                        sums[i] = simd.add_f32s(sums[i], d);
+                        squares[i] = simd.mul_add_e_f32s(d, d, squares[i]);
+                    }
+                }
+                for (i, &x) in odd.iter().enumerate().take(CHAINS - 1) {
+                    let d = simd.sub_f32s(x, pivots);
+                    sums[i] = simd.add_f32s(sums[i], d);
+                    squares[i] = simd.mul_add_e_f32s(d, d, squares[i]);
+                }
+                if let Some(tail) = &tail {
+                    let (last, _) = S::as_simd_f32s(&run[tail.start..]);
+                    let d = simd.sub_f32s(last[0], pivots);
+                    let d = simd.select_f32s(tail.fresh, d, simd.splat_f32s(0.0));
+                    sums[3] = simd.add_f32s(sums[3], d);
+                    squares[3] = simd.mul_add_e_f32s(d, d, squares[3]);
+                }
+                first[..CHAINS].copy_from_slice(&sums);
+                second[..CHAINS].copy_from_slice(&squares);
+                if tail.is_none() {
+                    for (lane, &x) in rest.iter().enumerate() {
+                        let d = x - pivot;
+                        lanes.first[lane] += d;
+                        lanes.second[lane] += d * d;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds dy and `dy * x_hat` to the lanes of each run's channel. `fields` are pivot, difference and invstd.
+pub(super) struct AddGradients<'a> {
+    pub x: Rows<'a>,
+    pub dy: Rows<'a>,
+    pub run: usize,
+    pub fields: [&'a [f32]; 3],
+    pub lanes: &'a mut [Lanes],
+}
+
+impl WithSimd for AddGradients<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let tail = Tail::of(simd, self.run);
+        let [pivot, difference, invstd] = self.fields;
+        for row in 0..self.x.count {
+            let xs = self.x.row(row).chunks_exact(self.run);
+            let dys = self.dy.row(row).chunks_exact(self.run);
+            for (c, ((x, dy), lanes)) in xs.zip(dys).zip(self.lanes.iter_mut()).enumerate() {
+                let [p, d, i] = [pivot[c], difference[c], invstd[c]];
+                let [ps, ds, is] = [p, d, i].map(|value| simd.splat_f32s(value));
+                let (first, _) = S::as_mut_simd_f32s(&mut lanes.first);
+                let (second, _) = S::as_mut_simd_f32s(&mut lanes.second);
+                let mut sums = [first[0], first[1], first[2], first[3]];
+                let mut products = [second[0], second[1], second[2], second[3]];
+                let (xv, x_rest) = S::as_simd_f32s(x);
+                let (dyv, dy_rest) = S::as_simd_f32s(dy);
+                let (xb, dyb) = (xv.chunks_exact(CHAINS), dyv.chunks_exact(CHAINS));
+                let odd = xb.remainder().iter().zip(dyb.remainder());
+                for (x, dy) in xb.zip(dyb) {
+                    for k in 0..CHAINS {
+                        let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x[k], ps), ds), is);
+                        sums[k] = simd.add_f32s(sums[k], dy[k]);
+                        products[k] = simd.mul_add_e_f32s(dy[k], x_hat, products[k]);
+                    }
+                }
+                for (k, (&x, &dy)) in odd.enumerate().take(CHAINS - 1) {
+                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x, ps), ds), is);
+                    sums[k] = simd.add_f32s(sums[k], dy);
+                    products[k] = simd.mul_add_e_f32s(dy, x_hat, products[k]);
+                }
+                if let Some(tail) = &tail {
+                    let (x, _) = S::as_simd_f32s(&x[tail.start..]);
+                    let (dy, _) = S::as_simd_f32s(&dy[tail.start..]);
+                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x[0], ps), ds), is);
+                    let zero = simd.splat_f32s(0.0);
+                    let dy = simd.select_f32s(tail.fresh, dy[0], zero);
+                    let x_hat = simd.select_f32s(tail.fresh, x_hat, zero);
+                    sums[3] = simd.add_f32s(sums[3], dy);
+                    products[3] = simd.mul_add_e_f32s(dy, x_hat, products[3]);
+                }
+                first[..CHAINS].copy_from_slice(&sums);
+                second[..CHAINS].copy_from_slice(&products);
+                if tail.is_none() {
+                    for (lane, (&x, &dy)) in x_rest.iter().zip(dy_rest).enumerate() {
+                        lanes.first[lane] += dy;
+                        lanes.second[lane] += dy * (((x - p) - d) * i);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `((x - pivot) - difference) * invstd * gamma + beta`, by those fields. The runs of a row belong to the channels
+/// from `first` on, round and round.
+pub(super) struct Normalize<'a> {
+    pub x: Rows<'a>,
+    pub y: RowsMut<'a>,
+    pub run: usize,
+    pub first: usize,
+    pub fields: [&'a [f32]; 5],
+}
+
+impl WithSimd for Normalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let tail = Tail::of(simd, self.run);
+        let [pivot, difference, invstd, gamma, beta] = self.fields;
+        let mut c = self.first;
+        for row in 0..self.x.count {
+            let runs = self.x.row(row).chunks_exact(self.run);
+            for (x, y) in runs.zip(self.y.row(row).chunks_exact_mut(self.run)) {
+                let fields = [pivot[c], difference[c], invstd[c], gamma[c], beta[c]];
+                let [p, d, i, g, b] = fields;
+                let [ps, ds, is, gs, bs] = fields.map(|value| simd.splat_f32s(value));
+                c = if c + 1 == pivot.len() { 0 } else { c + 1 };
+                if let Some(tail) = &tail {
+                    let (x, _) = S::as_simd_f32s(&x[tail.start..]);
+                    let (y, _) = S::as_mut_simd_f32s(&mut y[tail.start..]);
+                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x[0], ps), ds), is);
+                    y[0] = simd.mul_add_e_f32s(x_hat, gs, bs);
+                }
+                let (xv, x_rest) = S::as_simd_f32s(x);
+                let (yv, y_rest) = S::as_mut_simd_f32s(y);
+                for (x, y) in xv.iter().zip(yv) {
+                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(*x, ps), ds), is);
+                    *y = simd.mul_add_e_f32s(x_hat, gs, bs);
+                }
+                if tail.is_none() {
+                    for (x, y) in x_rest.iter().zip(y_rest) {
+                        *y = ((x - p) - d) * i * g + b;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `(dy - mean_dy - x_hat * slope) * invstd * gamma`; the fields are pivot, difference, invstd, gamma, mean_dy and
+/// slope, otherwise as [`Normalize`].
+pub(super) struct InputGradient<'a> {
+    pub x: Rows<'a>,
+    pub dy: Rows<'a>,
+    pub dx: RowsMut<'a>,
+    pub run: usize,
+    pub first: usize,
+    pub fields: [&'a [f32]; 6],
+}
+
+impl WithSimd for InputGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let tail = Tail::of(simd, self.run);
+        let [pivot, difference, invstd, gamma, mean_dy, slope] = self.fields;
+        let mut c = self.first;
+        for row in 0..self.x.count {
+            let xs = self.x.row(row).chunks_exact(self.run);
+            let dys = self.dy.row(row).chunks_exact(self.run);
+            for ((x, dy), dx) in xs.zip(dys).zip(self.dx.row(row).chunks_exact_mut(self.run)) {
+                let fields = [pivot[c], difference[c], invstd[c], gamma[c], mean_dy[c], slope[c]];
+                let [p, d, i, g, m, k] = fields;
+                let [ps, ds, is, gs, ms, ks] = fields.map(|value| simd.splat_f32s(value));
+                c = if c + 1 == pivot.len() { 0 } else { c + 1 };
+                if let Some(tail) = &tail {
+                    let (x, _) = S::as_simd_f32s(&x[tail.start..]);
+                    let (dy, _) = S::as_simd_f32s(&dy[tail.start..]);
+                    let (dx, _) = S::as_mut_simd_f32s(&mut dx[tail.start..]);
+                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x[0], ps), ds), is);
+                    let left = simd.negate_mul_add_e_f32s(x_hat, ks, simd.sub_f32s(dy[0], ms));
+                    dx[0] = simd.mul_f32s(simd.mul_f32s(left, is), gs);
+                }
+                let (xv, x_rest) = S::as_simd_f32s(x);
+                let (dyv, dy_rest) = S::as_simd_f32s(dy);
+                let (dxv, dx_rest) = S::as_mut_simd_f32s(dx);
+                for ((x, dy), dx) in xv.iter().zip(dyv).zip(dxv) {
+                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(*x, ps), ds), is);
+                    let left = simd.negate_mul_add_e_f32s(x_hat, ks, simd.sub_f32s(*dy, ms));
+                    *dx = simd.mul_f32s(simd.mul_f32s(left, is), gs);
+                }
+                if tail.is_none() {
+                    for ((x, dy), dx) in x_rest.iter().zip(dy_rest).zip(dx_rest) {
+                        let x_hat = ((x - p) - d) * i;
+                        *dx = ((dy - m) - x_hat * k) * i * g;
+                    }
+                }
+            }
+        }
+    }
+}
