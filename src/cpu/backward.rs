@@ -81,9 +81,8 @@ pub fn backward<E: Element>(
     let extent = Extent::new(shape);
     let mut sums = vec![[0.0; 2]; extent.channels];
     if !shape.is_empty() {
-        let statistics =
-            Parameters::new(saved.len(), |c| [saved[c].pivot, saved[c].difference, saved[c].invstd]);
-        let pass = Pass { arch: Arch::new(), extent, x, dy, statistics, gamma };
+        let statistics = Parameters::new(saved.len(), |c| [saved[c].pivot, saved[c].difference]);
+        let pass = Pass { arch: Arch::new(), extent, x, dy, saved, statistics, gamma };
         match (extent.division(2), dx) {
             (Division::Whole(tiles), dx) => pass.whole(tiles, dx, &mut sums),
             (Division::Split { tiles, channels }, dx) => {
@@ -94,10 +93,12 @@ pub fn backward<E: Element>(
             }
         }
     }
-    for (gradient, which) in [(dbeta, 0), (dgamma, 1)] {
-        for (gradient, sums) in gradient.into_iter().flatten().zip(&sums) {
-            *gradient = sums[which] as f32;
-        }
+    for (dbeta, [dy, _]) in dbeta.into_iter().flatten().zip(&sums) {
+        *dbeta = *dy as f32;
+    }
+    for ((dgamma, [_, dy_centered]), saved) in dgamma.into_iter().flatten().zip(&sums).zip(saved) {
+        // An empty batch has no statistics.
+        *dgamma = if shape.is_empty() { 0.0 } else { (dy_centered * f64::from(saved.invstd)) as f32 };
     }
     Ok(())
 }
@@ -108,7 +109,9 @@ struct Pass<'a, E> {
     extent: Extent,
     x: &'a [E],
     dy: &'a [E],
-    statistics: Parameters<3>,
+    saved: &'a [SavedStatistics],
+    /// Pivot and difference.
+    statistics: Parameters<2>,
     gamma: Option<&'a [f32]>,
 }
 
@@ -132,12 +135,12 @@ impl<E: Element> Pass<'_, E> {
     /// What dx of some channels is computed from.
     fn parameters(&self, first: usize, sums: &[[f64; 2]]) -> Parameters<6> {
         let m = (self.extent.outer * self.extent.inner) as f64;
-        let [pivot, difference, invstd] = self.statistics.fields();
         Parameters::new(sums.len(), |c| {
-            let [dy, dy_x_hat] = sums[c].map(|sum| (sum / m) as f32);
-            let c = first + c;
-            let gamma = self.gamma.map_or(1.0, |gamma| gamma[c]);
-            [pivot[c], difference[c], invstd[c], gamma, dy, dy_x_hat]
+            let [dy, dy_centered] = sums[c].map(|sum| sum / m);
+            let SavedStatistics { pivot, difference, invstd, .. } = self.saved[first + c];
+            let slope = dy_centered * f64::from(invstd) * f64::from(invstd);
+            let gamma = self.gamma.map_or(1.0, |gamma| gamma[first + c]);
+            [pivot, difference, invstd, gamma, dy as f32, slope as f32]
         })
     }
 

@@ -162,7 +162,10 @@ impl Extent {
 }
 
 /// `0..len` in parts of that length, the last one as long as is left.
-pub(super) fn ranges(len: usize, part: usize) -> impl DoubleEndedIterator<Item = Range<usize>> + Clone {
+pub(super) fn ranges(
+    len: usize,
+    part: usize,
+) -> impl DoubleEndedIterator<Item = Range<usize>> + ExactSizeIterator + Clone {
     let part = part.max(1);
     (0..len.div_ceil(part)).map(move |i| i * part..len.min((i + 1) * part))
 }

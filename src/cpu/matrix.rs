@@ -139,13 +139,12 @@ fn region_moments<E: Element>(arch: Arch, inner: usize, x: &[E], region: Region,
     }
 }
 
-/// The sums of dy and of `dy * x_hat` over each channel of a tile; `fields` are pivot, difference and invstd of all
-/// channels.
+/// The sums of dy and of `dy * (x - mean)` over each channel of a tile; `fields` are pivot and difference of all channels.
 pub(super) fn gradients<E: Element>(
     arch: Arch,
     extent: Extent,
     (x, dy): (&[E], &[E]),
-    fields: [&[f32]; 3],
+    fields: [&[f32]; 2],
     tile: &Tile,
     sums: &mut [[f64; 2]],
 ) {
@@ -165,7 +164,7 @@ pub(super) fn gradients<E: Element>(
             for part in block.conversions() {
                 let x = E::read(&x[part.start..], part.layout(), &mut x_scratch);
                 let dy = E::read(&dy[part.start..], part.layout(), &mut dy_scratch);
-                let fields = [&fields[0][..width], &fields[1][..width], &fields[2][..width]];
+                let fields = [&fields[0][..width], &fields[1][..width]];
                 let products = &mut *column_products;
                 arch.dispatch(AddGradients { x, dy, fields, sums: column_sums, products });
             }

@@ -3,10 +3,6 @@
 use crate::options::{RunningStatistics, RunningVariance};
 use crate::statistics::SavedStatistics;
 
-/// A block's sums are taken again about its own mean where that lies further from the pivot than `sqrt(3)` of the
-/// block's standard deviations: what rounding leaves in the squares grows at most fourfold then, whatever the data.
-const FAR: f64 = 3.0;
-
 /// Sums of `x - origin` and its square. f64 about any value that is near some of the data loses nothing that matters:
 /// the squares are at most `1 + 1/f` times those about the mean, f being the share of those data.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,11 +86,12 @@ impl Sums {
     }
 }
 
-/// Where to take the sums of a block again: the block's mean, if it is far from the pivot.
+/// Where to take the sums of a block again: its mean, if that lies further from the pivot than the block's standard
+/// deviation. Nearer by, rounding leaves in the squares at most twice what it does about the mean, whatever the data.
 pub(super) fn better_pivot(pivot: f32, count: usize, (sum, squares): (f64, f64)) -> Option<f32> {
     let count = count as f64;
-    // sum^2 / count > FAR (squares - sum^2 / count); NaN is never better.
-    ((1.0 + FAR) * sum * sum > FAR * count * squares).then(|| (f64::from(pivot) + sum / count) as f32)
+    // (sum / count)^2 > squares / count - (sum / count)^2; NaN is never better.
+    (2.0 * sum * sum > count * squares).then(|| (f64::from(pivot) + sum / count) as f32)
 }
 
 /// A pivot to begin with: the mean of some values of the channel.

@@ -7,6 +7,9 @@ use super::element::{BLOCK, Element, Layout};
 use super::moments::{Sums, better_pivot, first_pivot};
 use super::runs::{AddGradients, AddMoments, InputGradient, Lanes, Normalize};
 
+/// Runs that a lane adds up one after the other.
+const DEEPEST: usize = 64;
+
 /// Values that the first pivot is the mean of.
 const SAMPLE: usize = 256;
 
@@ -14,7 +17,7 @@ const SAMPLE: usize = 256;
 /// has, and the length of its runs.
 fn blocks(extent: Extent, tile: &Tile, mut block: impl FnMut(usize, usize, usize)) {
     let run = tile.inner.len();
-    let deep = (BLOCK / run).max(1);
+    let deep = (BLOCK / run).clamp(1, DEEPEST);
     let piece = run.div_ceil(run.div_ceil(BLOCK));
     for rows in ranges(tile.rows.len(), deep) {
         for inner in ranges(run, piece) {
@@ -79,13 +82,12 @@ pub(super) fn moments<E: Element>(arch: Arch, extent: Extent, x: &[E], tile: &Ti
     }
 }
 
-/// The sums of dy and of `dy * x_hat` over each channel of a tile; `fields` are pivot, difference and invstd of all
-/// channels.
+/// The sums of dy and of `dy * (x - mean)` over each channel of a tile; `fields` are pivot and difference of all channels.
 pub(super) fn gradients<E: Element>(
     arch: Arch,
     extent: Extent,
     (x, dy): (&[E], &[E]),
-    fields: [&[f32]; 3],
+    fields: [&[f32]; 2],
     tile: &Tile,
     sums: &mut [[f64; 2]],
 ) {
@@ -103,8 +105,8 @@ pub(super) fn gradients<E: Element>(
             arch.dispatch(AddGradients { x, dy, run, fields, lanes });
         }
         for (sums, lanes) in sums.iter_mut().zip(lanes.iter()) {
-            let (dy, dy_x_hat) = lanes.totals();
-            *sums = [sums[0] + dy, sums[1] + dy_x_hat];
+            let (dy, dy_centered) = lanes.totals();
+            *sums = [sums[0] + dy, sums[1] + dy_centered];
         }
     });
 }
@@ -113,8 +115,10 @@ pub(super) fn gradients<E: Element>(
 /// stretch, its length, the length of its runs, and the channel it begins with.
 fn pieces(len: usize, run: usize, first: usize, mut piece: impl FnMut(usize, usize, usize, usize)) {
     if run > BLOCK || len < run {
-        for range in ranges(len, BLOCK).rev() {
-            piece(range.start, range.len(), range.len(), first);
+        for (plane, whole) in ranges(len, run).enumerate().rev() {
+            for range in ranges(whole.len(), BLOCK).rev() {
+                piece(whole.start + range.start, range.len(), range.len(), first + plane);
+            }
         }
     } else {
         let step = BLOCK / run * run;

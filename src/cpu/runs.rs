@@ -7,6 +7,9 @@ use super::element::{Rows, RowsMut};
 /// Independent sums that one run goes into, so that additions need not wait for each other.
 const CHAINS: usize = 4;
 
+/// Vectors that one chain adds up before it is added to the lanes: rounding grows with the additions in a row.
+const DEEPEST: usize = 32;
+
 /// Room for four vectors of the widest kind.
 const LANES: usize = 64;
 
@@ -78,32 +81,36 @@ impl WithSimd for AddMoments<'_> {
                 let pivots = simd.splat_f32s(pivot);
                 let (first, _) = S::as_mut_simd_f32s(&mut lanes.first);
                 let (second, _) = S::as_mut_simd_f32s(&mut lanes.second);
-                let mut sums = [first[0], first[1], first[2], first[3]];
-                let mut squares = [second[0], second[1], second[2], second[3]];
                 let (vectors, rest) = S::as_simd_f32s(run);
-                let blocks = vectors.chunks_exact(CHAINS);
-                let odd = blocks.remainder();
-                for block in blocks {
-                    for i in 0..CHAINS {
-                        let d = simd.sub_f32s(block[i], pivots);
-                        sums[i] = simd.add_f32s(sums[i], d);
-                        squares[i] = simd.mul_add_e_f32s(d, d, squares[i]);
+                for vectors in vectors.chunks(CHAINS * DEEPEST) {
+                    let mut sums = [simd.splat_f32s(0.0); CHAINS];
+                    let mut squares = sums;
+                    let blocks = vectors.chunks_exact(CHAINS);
+                    let odd = blocks.remainder();
+                    for block in blocks {
+                        for k in 0..CHAINS {
+                            let d = simd.sub_f32s(block[k], pivots);
+                            sums[k] = simd.add_f32s(sums[k], d);
+                            squares[k] = simd.mul_add_e_f32s(d, d, squares[k]);
+                        }
                     }
-                }
-                for (i, &x) in odd.iter().enumerate().take(CHAINS - 1) {
-                    let d = simd.sub_f32s(x, pivots);
-                    sums[i] = simd.add_f32s(sums[i], d);
-                    squares[i] = simd.mul_add_e_f32s(d, d, squares[i]);
+                    for (k, &x) in odd.iter().enumerate().take(CHAINS - 1) {
+                        let d = simd.sub_f32s(x, pivots);
+                        sums[k] = simd.add_f32s(sums[k], d);
+                        squares[k] = simd.mul_add_e_f32s(d, d, squares[k]);
+                    }
+                    for k in 0..CHAINS {
+                        first[k] = simd.add_f32s(first[k], sums[k]);
+                        second[k] = simd.add_f32s(second[k], squares[k]);
+                    }
                 }
                 if let Some(tail) = &tail {
                     let (last, _) = S::as_simd_f32s(&run[tail.start..]);
                     let d = simd.sub_f32s(last[0], pivots);
                     let d = simd.select_f32s(tail.fresh, d, simd.splat_f32s(0.0));
-                    sums[3] = simd.add_f32s(sums[3], d);
-                    squares[3] = simd.mul_add_e_f32s(d, d, squares[3]);
+                    first[3] = simd.add_f32s(first[3], d);
+                    second[3] = simd.mul_add_e_f32s(d, d, second[3]);
                 }
-                first[..CHAINS].copy_from_slice(&sums);
-                second[..CHAINS].copy_from_slice(&squares);
                 if tail.is_none() {
                     for (lane, &x) in rest.iter().enumerate() {
                         let d = x - pivot;
@@ -116,12 +123,12 @@ impl WithSimd for AddMoments<'_> {
     }
 }
 
-/// Adds dy and `dy * x_hat` to the lanes of each run's channel. `fields` are pivot, difference and invstd.
+/// Adds dy and `dy * (x - mean)` to the lanes of each run's channel. `fields` are pivot and difference.
 pub(super) struct AddGradients<'a> {
     pub x: Rows<'a>,
     pub dy: Rows<'a>,
     pub run: usize,
-    pub fields: [&'a [f32]; 3],
+    pub fields: [&'a [f32]; 2],
     pub lanes: &'a mut [Lanes],
 }
 
@@ -131,49 +138,53 @@ impl WithSimd for AddGradients<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let tail = Tail::of(simd, self.run);
-        let [pivot, difference, invstd] = self.fields;
+        let [pivot, difference] = self.fields;
         for row in 0..self.x.count {
             let xs = self.x.row(row).chunks_exact(self.run);
             let dys = self.dy.row(row).chunks_exact(self.run);
             for (c, ((x, dy), lanes)) in xs.zip(dys).zip(self.lanes.iter_mut()).enumerate() {
-                let [p, d, i] = [pivot[c], difference[c], invstd[c]];
-                let [ps, ds, is] = [p, d, i].map(|value| simd.splat_f32s(value));
+                let [p, d] = [pivot[c], difference[c]];
+                let [ps, ds] = [p, d].map(|value| simd.splat_f32s(value));
                 let (first, _) = S::as_mut_simd_f32s(&mut lanes.first);
                 let (second, _) = S::as_mut_simd_f32s(&mut lanes.second);
-                let mut sums = [first[0], first[1], first[2], first[3]];
-                let mut products = [second[0], second[1], second[2], second[3]];
                 let (xv, x_rest) = S::as_simd_f32s(x);
                 let (dyv, dy_rest) = S::as_simd_f32s(dy);
-                let (xb, dyb) = (xv.chunks_exact(CHAINS), dyv.chunks_exact(CHAINS));
-                let odd = xb.remainder().iter().zip(dyb.remainder());
-                for (x, dy) in xb.zip(dyb) {
-                    for k in 0..CHAINS {
-                        let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x[k], ps), ds), is);
-                        sums[k] = simd.add_f32s(sums[k], dy[k]);
-                        products[k] = simd.mul_add_e_f32s(dy[k], x_hat, products[k]);
+                for (xv, dyv) in xv.chunks(CHAINS * DEEPEST).zip(dyv.chunks(CHAINS * DEEPEST)) {
+                    let mut sums = [simd.splat_f32s(0.0); CHAINS];
+                    let mut products = sums;
+                    let (xb, dyb) = (xv.chunks_exact(CHAINS), dyv.chunks_exact(CHAINS));
+                    let odd = xb.remainder().iter().zip(dyb.remainder());
+                    for (x, dy) in xb.zip(dyb) {
+                        for k in 0..CHAINS {
+                            let centered = simd.sub_f32s(simd.sub_f32s(x[k], ps), ds);
+                            sums[k] = simd.add_f32s(sums[k], dy[k]);
+                            products[k] = simd.mul_add_e_f32s(dy[k], centered, products[k]);
+                        }
                     }
-                }
-                for (k, (&x, &dy)) in odd.enumerate().take(CHAINS - 1) {
-                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x, ps), ds), is);
-                    sums[k] = simd.add_f32s(sums[k], dy);
-                    products[k] = simd.mul_add_e_f32s(dy, x_hat, products[k]);
+                    for (k, (&x, &dy)) in odd.enumerate().take(CHAINS - 1) {
+                        let centered = simd.sub_f32s(simd.sub_f32s(x, ps), ds);
+                        sums[k] = simd.add_f32s(sums[k], dy);
+                        products[k] = simd.mul_add_e_f32s(dy, centered, products[k]);
+                    }
+                    for k in 0..CHAINS {
+                        first[k] = simd.add_f32s(first[k], sums[k]);
+                        second[k] = simd.add_f32s(second[k], products[k]);
+                    }
                 }
                 if let Some(tail) = &tail {
                     let (x, _) = S::as_simd_f32s(&x[tail.start..]);
                     let (dy, _) = S::as_simd_f32s(&dy[tail.start..]);
-                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x[0], ps), ds), is);
+                    let centered = simd.sub_f32s(simd.sub_f32s(x[0], ps), ds);
                     let zero = simd.splat_f32s(0.0);
                     let dy = simd.select_f32s(tail.fresh, dy[0], zero);
-                    let x_hat = simd.select_f32s(tail.fresh, x_hat, zero);
-                    sums[3] = simd.add_f32s(sums[3], dy);
-                    products[3] = simd.mul_add_e_f32s(dy, x_hat, products[3]);
+                    let centered = simd.select_f32s(tail.fresh, centered, zero);
+                    first[3] = simd.add_f32s(first[3], dy);
+                    second[3] = simd.mul_add_e_f32s(dy, centered, second[3]);
                 }
-                first[..CHAINS].copy_from_slice(&sums);
-                second[..CHAINS].copy_from_slice(&products);
                 if tail.is_none() {
                     for (lane, (&x, &dy)) in x_rest.iter().zip(dy_rest).enumerate() {
                         lanes.first[lane] += dy;
-                        lanes.second[lane] += dy * (((x - p) - d) * i);
+                        lanes.second[lane] += dy * ((x - p) - d);
                     }
                 }
             }
@@ -228,7 +239,7 @@ impl WithSimd for Normalize<'_> {
     }
 }
 
-/// `(dy - mean_dy - x_hat * slope) * invstd * gamma`; the fields are pivot, difference, invstd, gamma, mean_dy and
+/// `(dy - mean_dy - (x - mean) * slope) * invstd * gamma`; the fields are pivot, difference, invstd, gamma, mean_dy and
 /// slope, otherwise as [`Normalize`].
 pub(super) struct InputGradient<'a> {
     pub x: Rows<'a>,
@@ -259,22 +270,21 @@ impl WithSimd for InputGradient<'_> {
                     let (x, _) = S::as_simd_f32s(&x[tail.start..]);
                     let (dy, _) = S::as_simd_f32s(&dy[tail.start..]);
                     let (dx, _) = S::as_mut_simd_f32s(&mut dx[tail.start..]);
-                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x[0], ps), ds), is);
-                    let left = simd.negate_mul_add_e_f32s(x_hat, ks, simd.sub_f32s(dy[0], ms));
+                    let centered = simd.sub_f32s(simd.sub_f32s(x[0], ps), ds);
+                    let left = simd.negate_mul_add_e_f32s(centered, ks, simd.sub_f32s(dy[0], ms));
                     dx[0] = simd.mul_f32s(simd.mul_f32s(left, is), gs);
                 }
                 let (xv, x_rest) = S::as_simd_f32s(x);
                 let (dyv, dy_rest) = S::as_simd_f32s(dy);
                 let (dxv, dx_rest) = S::as_mut_simd_f32s(dx);
                 for ((x, dy), dx) in xv.iter().zip(dyv).zip(dxv) {
-                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(*x, ps), ds), is);
-                    let left = simd.negate_mul_add_e_f32s(x_hat, ks, simd.sub_f32s(*dy, ms));
+                    let centered = simd.sub_f32s(simd.sub_f32s(*x, ps), ds);
+                    let left = simd.negate_mul_add_e_f32s(centered, ks, simd.sub_f32s(*dy, ms));
                     *dx = simd.mul_f32s(simd.mul_f32s(left, is), gs);
                 }
                 if tail.is_none() {
                     for ((x, dy), dx) in x_rest.iter().zip(dy_rest).zip(dx_rest) {
-                        let x_hat = ((x - p) - d) * i;
-                        *dx = ((dy - m) - x_hat * k) * i * g;
+                        *dx = ((dy - m) - ((x - p) - d) * k) * i * g;
                     }
                 }
             }
