@@ -9,7 +9,7 @@ use super::element::{Rows, RowsMut};
 /// additions follow on each other.
 const DEPTH: usize = 8;
 
-/// The same for two tensors, whose rows take twice the registers.
+/// The same where each row takes several registers.
 const PAIRED_DEPTH: usize = 4;
 
 /// Adds `x - pivot` and its square, column by column.
@@ -23,16 +23,19 @@ pub(super) struct AddMoments<'a> {
 impl AddMoments<'_> {
     #[inline(always)]
     fn rows<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
-        let rows: [&[f32]; N] = std::array::from_fn(|n| self.x.row(first + n));
-        let vectors = rows.map(|row| S::as_simd_f32s(row).0);
-        let width = vectors[0].len();
+        let width = self.x.width / S::F32_LANES;
+        let (mut rows, mut vectors): ([&[f32]; N], [&[S::f32s]; N]) = ([&[]; N], [&[]; N]);
+        for n in 0..N {
+            rows[n] = self.x.row(first + n);
+            vectors[n] = &S::as_simd_f32s(rows[n]).0[..width];
+        }
         let pivots = &S::as_simd_f32s(self.pivots).0[..width];
         let sums = &mut S::as_mut_simd_f32s(self.sums).0[..width];
         let squares = &mut S::as_mut_simd_f32s(self.squares).0[..width];
         for j in 0..width {
             let (mut sum, mut square) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
-            for row in &vectors {
-                let d = simd.sub_f32s(row[j], pivots[j]);
+            for n in 0..N {
+                let d = simd.sub_f32s(vectors[n][j], pivots[j]);
                 sum = simd.add_f32s(sum, d);
                 square = simd.mul_add_e_f32s(d, d, square);
             }
@@ -79,20 +82,24 @@ pub(super) struct AddGradients<'a> {
 impl AddGradients<'_> {
     #[inline(always)]
     fn rows<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
-        let xs: [&[f32]; N] = std::array::from_fn(|n| self.x.row(first + n));
-        let dys: [&[f32]; N] = std::array::from_fn(|n| self.dy.row(first + n));
-        let (xv, dyv) = (xs.map(|row| S::as_simd_f32s(row).0), dys.map(|row| S::as_simd_f32s(row).0));
-        let width = xv[0].len();
-        let dyv = dyv.map(|row| &row[..width]);
-        let [p, d] = self.fields.map(|field| &S::as_simd_f32s(field).0[..width]);
+        let width = self.x.width / S::F32_LANES;
+        let (mut xs, mut xv): ([&[f32]; N], [&[S::f32s]; N]) = ([&[]; N], [&[]; N]);
+        let (mut dys, mut dyv) = (xs, xv);
+        for n in 0..N {
+            (xs[n], dys[n]) = (self.x.row(first + n), self.dy.row(first + n));
+            xv[n] = &S::as_simd_f32s(xs[n]).0[..width];
+            dyv[n] = &S::as_simd_f32s(dys[n]).0[..width];
+        }
+        let p = &S::as_simd_f32s(self.fields[0]).0[..width];
+        let d = &S::as_simd_f32s(self.fields[1]).0[..width];
         let sums = &mut S::as_mut_simd_f32s(self.sums).0[..width];
         let products = &mut S::as_mut_simd_f32s(self.products).0[..width];
         for j in 0..width {
             let (mut sum, mut product) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
-            for (x, dy) in xv.iter().zip(&dyv) {
-                let centered = simd.sub_f32s(simd.sub_f32s(x[j], p[j]), d[j]);
-                sum = simd.add_f32s(sum, dy[j]);
-                product = simd.mul_add_e_f32s(dy[j], centered, product);
+            for n in 0..N {
+                let centered = simd.sub_f32s(simd.sub_f32s(xv[n][j], p[j]), d[j]);
+                sum = simd.add_f32s(sum, dyv[n][j]);
+                product = simd.mul_add_e_f32s(dyv[n][j], centered, product);
             }
             sums[j] = simd.add_f32s(sums[j], sum);
             products[j] = simd.add_f32s(products[j], product);
@@ -132,25 +139,45 @@ pub(super) struct Normalize<'a> {
     pub fields: [&'a [f32]; 5],
 }
 
+impl Normalize<'_> {
+    #[inline(always)]
+    fn rows<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
+        let width = self.x.width / S::F32_LANES;
+        let [p, d, i, g, b] = self.fields;
+        let (ps, ds) = (&S::as_simd_f32s(p).0[..width], &S::as_simd_f32s(d).0[..width]);
+        let (is, gs) = (&S::as_simd_f32s(i).0[..width], &S::as_simd_f32s(g).0[..width]);
+        let bs = &S::as_simd_f32s(b).0[..width];
+        let mut xs: [&[S::f32s]; N] = [&[]; N];
+        let mut ys: [&mut [S::f32s]; N] = std::array::from_fn(|_| &mut [][..]);
+        for (n, y) in self.y.rows(first).enumerate().take(N) {
+            let x = self.x.row(first + n);
+            for j in width * S::F32_LANES..x.len() {
+                y[j] = ((x[j] - p[j]) - d[j]) * i[j] * g[j] + b[j];
+            }
+            xs[n] = &S::as_simd_f32s(x).0[..width];
+            ys[n] = &mut S::as_mut_simd_f32s(y).0[..width];
+        }
+        for j in 0..width {
+            let (p, d, i, g, b) = (ps[j], ds[j], is[j], gs[j], bs[j]);
+            for n in 0..N {
+                let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(xs[n][j], p), d), i);
+                ys[n][j] = simd.mul_add_e_f32s(x_hat, g, b);
+            }
+        }
+    }
+}
+
 impl WithSimd for Normalize<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let [p, d, i, g, b] = self.fields;
-        let [ps, ds, is, gs, bs] = self.fields.map(|field| S::as_simd_f32s(field).0);
-        for row in 0..self.x.count {
-            let (x, y) = (self.x.row(row), self.y.row(row));
-            let first = x.len() / S::F32_LANES * S::F32_LANES;
-            for j in first..x.len() {
-                y[j] = ((x[j] - p[j]) - d[j]) * i[j] * g[j] + b[j];
-            }
-            let (xs, ys) = (S::as_simd_f32s(x).0, S::as_mut_simd_f32s(y).0);
-            let fields = ps.iter().zip(ds).zip(is).zip(gs).zip(bs);
-            for ((x, y), ((((p, d), i), g), b)) in xs.iter().zip(ys).zip(fields) {
-                let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(*x, *p), *d), *i);
-                *y = simd.mul_add_e_f32s(x_hat, *g, *b);
-            }
+        let deep = self.x.count / PAIRED_DEPTH * PAIRED_DEPTH;
+        for first in (0..deep).step_by(PAIRED_DEPTH) {
+            self.rows::<S, PAIRED_DEPTH>(simd, first);
+        }
+        for first in deep..self.x.count {
+            self.rows::<S, 1>(simd, first);
         }
     }
 }
@@ -164,26 +191,48 @@ pub(super) struct InputGradient<'a> {
     pub fields: [&'a [f32]; 6],
 }
 
+impl InputGradient<'_> {
+    #[inline(always)]
+    fn rows<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
+        let width = self.x.width / S::F32_LANES;
+        let [p, d, i, g, m, k] = self.fields;
+        let (ps, ds) = (&S::as_simd_f32s(p).0[..width], &S::as_simd_f32s(d).0[..width]);
+        let (is, gs) = (&S::as_simd_f32s(i).0[..width], &S::as_simd_f32s(g).0[..width]);
+        let (ms, ks) = (&S::as_simd_f32s(m).0[..width], &S::as_simd_f32s(k).0[..width]);
+        let mut xs: [&[S::f32s]; N] = [&[]; N];
+        let mut dys = xs;
+        let mut dxs: [&mut [S::f32s]; N] = std::array::from_fn(|_| &mut [][..]);
+        for (n, dx) in self.dx.rows(first).enumerate().take(N) {
+            let (x, dy) = (self.x.row(first + n), self.dy.row(first + n));
+            for j in width * S::F32_LANES..x.len() {
+                dx[j] = ((dy[j] - m[j]) - ((x[j] - p[j]) - d[j]) * k[j]) * i[j] * g[j];
+            }
+            xs[n] = &S::as_simd_f32s(x).0[..width];
+            dys[n] = &S::as_simd_f32s(dy).0[..width];
+            dxs[n] = &mut S::as_mut_simd_f32s(dx).0[..width];
+        }
+        for j in 0..width {
+            let (p, d, i, g, m, k) = (ps[j], ds[j], is[j], gs[j], ms[j], ks[j]);
+            for n in 0..N {
+                let centered = simd.sub_f32s(simd.sub_f32s(xs[n][j], p), d);
+                let left = simd.negate_mul_add_e_f32s(centered, k, simd.sub_f32s(dys[n][j], m));
+                dxs[n][j] = simd.mul_f32s(simd.mul_f32s(left, i), g);
+            }
+        }
+    }
+}
+
 impl WithSimd for InputGradient<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let [p, d, i, g, m, k] = self.fields;
-        let [ps, ds, is, gs, ms, ks] = self.fields.map(|field| S::as_simd_f32s(field).0);
-        for row in 0..self.x.count {
-            let (x, dy, dx) = (self.x.row(row), self.dy.row(row), self.dx.row(row));
-            let first = x.len() / S::F32_LANES * S::F32_LANES;
-            for j in first..x.len() {
-                dx[j] = ((dy[j] - m[j]) - ((x[j] - p[j]) - d[j]) * k[j]) * i[j] * g[j];
-            }
-            let (xs, dys, dxs) = (S::as_simd_f32s(x).0, S::as_simd_f32s(dy).0, S::as_mut_simd_f32s(dx).0);
-            let fields = ps.iter().zip(ds).zip(is).zip(gs).zip(ms).zip(ks);
-            for (((x, dy), dx), (((((p, d), i), g), m), k)) in xs.iter().zip(dys).zip(dxs).zip(fields) {
-                let centered = simd.sub_f32s(simd.sub_f32s(*x, *p), *d);
-                let left = simd.negate_mul_add_e_f32s(centered, *k, simd.sub_f32s(*dy, *m));
-                *dx = simd.mul_f32s(simd.mul_f32s(left, *i), *g);
-            }
+        let deep = self.x.count / PAIRED_DEPTH * PAIRED_DEPTH;
+        for first in (0..deep).step_by(PAIRED_DEPTH) {
+            self.rows::<S, PAIRED_DEPTH>(simd, first);
+        }
+        for first in deep..self.x.count {
+            self.rows::<S, 1>(simd, first);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The storage types of a tensor, and blocks of them as the f32 that the kernels compute in.
 
+use super::halves::{narrow, widen};
+
 use crate::tensor::Dtype;
 
 /// Values that are converted at once: an input and an output of 16 KiB stay in the first-level cache.
@@ -63,6 +65,13 @@ impl RowsMut<'_> {
     #[inline(always)]
     pub fn row(&mut self, index: usize) -> &mut [f32] {
         &mut self.values[index * self.stride..][..self.width]
+    }
+
+    /// The rows from one on.
+    #[inline(always)]
+    pub fn rows(&mut self, first: usize) -> impl Iterator<Item = &mut [f32]> {
+        let width = self.width;
+        self.values[first * self.stride..].chunks_mut(self.stride).map(move |row| &mut row[..width])
     }
 }
 
@@ -168,13 +177,4 @@ impl sealed::Storage for half::f16 {
             }
         }
     }
-}
-
-fn widen(values: &[half::f16], wide: &mut [f32]) {
-    half::slice::HalfFloatSliceExt::convert_to_f32_slice(values, wide);
-}
-
-/// Rounds once, to nearest even.
-fn narrow(wide: &[f32], values: &mut [half::f16]) {
-    half::slice::HalfFloatSliceExt::convert_from_f32_slice(values, wide);
 }

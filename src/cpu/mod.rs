@@ -30,6 +30,7 @@ mod backward;
 mod columns;
 mod division;
 mod element;
+mod halves;
 mod inference;
 mod matrix;
 mod moments;

@@ -144,7 +144,7 @@ impl WithSimd for AddGradients<'_> {
             let dys = self.dy.row(row).chunks_exact(self.run);
             for (c, ((x, dy), lanes)) in xs.zip(dys).zip(self.lanes.iter_mut()).enumerate() {
                 let [p, d] = [pivot[c], difference[c]];
-                let [ps, ds] = [p, d].map(|value| simd.splat_f32s(value));
+                let (ps, ds) = (simd.splat_f32s(p), simd.splat_f32s(d));
                 let (first, _) = S::as_mut_simd_f32s(&mut lanes.first);
                 let (second, _) = S::as_mut_simd_f32s(&mut lanes.second);
                 let (xv, x_rest) = S::as_simd_f32s(x);
@@ -213,9 +213,9 @@ impl WithSimd for Normalize<'_> {
         for row in 0..self.x.count {
             let runs = self.x.row(row).chunks_exact(self.run);
             for (x, y) in runs.zip(self.y.row(row).chunks_exact_mut(self.run)) {
-                let fields = [pivot[c], difference[c], invstd[c], gamma[c], beta[c]];
-                let [p, d, i, g, b] = fields;
-                let [ps, ds, is, gs, bs] = fields.map(|value| simd.splat_f32s(value));
+                let (p, d, i, g, b) = (pivot[c], difference[c], invstd[c], gamma[c], beta[c]);
+                let (ps, ds, is) = (simd.splat_f32s(p), simd.splat_f32s(d), simd.splat_f32s(i));
+                let (gs, bs) = (simd.splat_f32s(g), simd.splat_f32s(b));
                 c = if c + 1 == pivot.len() { 0 } else { c + 1 };
                 if let Some(tail) = &tail {
                     let (x, _) = S::as_simd_f32s(&x[tail.start..]);
@@ -262,9 +262,10 @@ impl WithSimd for InputGradient<'_> {
             let xs = self.x.row(row).chunks_exact(self.run);
             let dys = self.dy.row(row).chunks_exact(self.run);
             for ((x, dy), dx) in xs.zip(dys).zip(self.dx.row(row).chunks_exact_mut(self.run)) {
-                let fields = [pivot[c], difference[c], invstd[c], gamma[c], mean_dy[c], slope[c]];
-                let [p, d, i, g, m, k] = fields;
-                let [ps, ds, is, gs, ms, ks] = fields.map(|value| simd.splat_f32s(value));
+                let (p, d, i) = (pivot[c], difference[c], invstd[c]);
+                let (g, m, k) = (gamma[c], mean_dy[c], slope[c]);
+                let (ps, ds, is) = (simd.splat_f32s(p), simd.splat_f32s(d), simd.splat_f32s(i));
+                let (gs, ms, ks) = (simd.splat_f32s(g), simd.splat_f32s(m), simd.splat_f32s(k));
                 c = if c + 1 == pivot.len() { 0 } else { c + 1 };
                 if let Some(tail) = &tail {
                     let (x, _) = S::as_simd_f32s(&x[tail.start..]);
