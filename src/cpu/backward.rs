@@ -4,7 +4,7 @@ use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional};
 use super::division::{Division, Extent, Tile, for_each};
-use super::element::Element;
+use super::element::{Element, Workspace};
 use super::parameters::Parameters;
 use super::{matrix, planes};
 use crate::error::Error;
@@ -123,12 +123,12 @@ struct Whole<'a, E> {
 }
 
 impl<E: Element> Pass<'_, E> {
-    fn gradients(&self, tile: &Tile, sums: &mut [[f64; 2]]) {
+    fn gradients(&self, tile: &Tile, sums: &mut [[f64; 2]], workspace: &mut Workspace<E>) {
         let (tensors, fields) = ((self.x, self.dy), self.statistics.fields());
         if self.extent.has_runs() {
-            planes::gradients(self.arch, self.extent, tensors, fields, tile, sums);
+            planes::gradients(self.arch, self.extent, tensors, fields, tile, sums, workspace);
         } else {
-            matrix::gradients(self.arch, self.extent, tensors, fields, tile, sums);
+            matrix::gradients(self.arch, self.extent, tensors, fields, tile, sums, workspace);
         }
     }
 
@@ -157,12 +157,20 @@ impl<E: Element> Pass<'_, E> {
             }
         }
         for_each(self.extent.is_parallel(), tasks, |Whole { tile, dx, sums }| {
-            self.gradients(&tile, sums);
+            let workspace = &mut Workspace::new();
+            self.gradients(&tile, sums, workspace);
             let parameters = self.parameters(tile.channels.start, sums);
             for (row, dx) in dx.into_iter().enumerate().rev() {
                 let start = row * self.extent.stride() + tile.channels.start * self.extent.inner;
                 let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
-                planes::input_gradient(self.arch, tensors, dx, (self.extent.inner, 0), parameters.fields());
+                planes::input_gradient(
+                    self.arch,
+                    tensors,
+                    dx,
+                    (self.extent.inner, 0),
+                    parameters.fields(),
+                    workspace,
+                );
             }
         });
     }
@@ -171,7 +179,7 @@ impl<E: Element> Pass<'_, E> {
         let mut partial = vec![[0.0; 2]; tiles.len() * group];
         let tasks: Vec<(&Tile, &mut [[f64; 2]])> = tiles.iter().zip(partial.chunks_mut(group)).collect();
         for_each(self.extent.is_parallel(), tasks, |(tile, sums)| {
-            self.gradients(tile, &mut sums[..tile.channels.len()]);
+            self.gradients(tile, &mut sums[..tile.channels.len()], &mut Workspace::new());
         });
         for (tile, partial) in tiles.iter().zip(partial.chunks(group)) {
             for (sums, partial) in sums[tile.channels.clone()].iter_mut().zip(partial) {
@@ -184,12 +192,13 @@ impl<E: Element> Pass<'_, E> {
         let (arch, extent, parameters) = (self.arch, self.extent, self.parameters(0, sums));
         let fields = parameters.fields();
         for_each(extent.is_parallel(), extent.chunks(dx), |(start, dx)| {
+            let workspace = &mut Workspace::new();
             let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
             if extent.has_runs() {
                 let first = start / extent.inner % extent.channels;
-                planes::input_gradient(arch, tensors, dx, (extent.inner, first), fields);
+                planes::input_gradient(arch, tensors, dx, (extent.inner, first), fields, workspace);
             } else {
-                matrix::input_gradient(arch, extent, tensors, dx, fields);
+                matrix::input_gradient(arch, extent, tensors, dx, fields, workspace);
             }
         });
     }

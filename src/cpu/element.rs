@@ -21,6 +21,20 @@ pub trait Element: sealed::Storage {}
 impl Element for f32 {}
 impl Element for half::f16 {}
 
+/// Where the blocks of a task are converted to; nothing where there is nothing to convert.
+#[derive(Debug)]
+pub(super) struct Workspace<E: Element> {
+    pub x: E::Scratch,
+    pub dy: E::Scratch,
+    pub output: E::Scratch,
+}
+
+impl<E: Element> Workspace<E> {
+    pub(super) fn new() -> Self {
+        Self { x: E::scratch(), dy: E::scratch(), output: E::scratch() }
+    }
+}
+
 /// How rows of the same width lie in a tensor: `stride` values apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
@@ -83,7 +97,7 @@ pub(super) mod sealed {
         const DTYPE: Dtype;
 
         /// Where a block is converted to.
-        type Scratch;
+        type Scratch: std::fmt::Debug;
 
         fn scratch() -> Self::Scratch;
 

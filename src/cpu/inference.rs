@@ -4,7 +4,7 @@ use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional};
 use super::division::{Extent, for_each};
-use super::element::Element;
+use super::element::{Element, Workspace};
 use super::parameters::Parameters;
 use super::{matrix, planes};
 use crate::error::Error;
@@ -83,12 +83,13 @@ pub fn inference<E: Element>(
 /// All of y from the numbers of all channels.
 pub(super) fn outputs<E: Element>(arch: Arch, extent: Extent, x: &[E], y: &mut [E], fields: [&[f32]; 5]) {
     for_each(extent.is_parallel(), extent.chunks(y), |(start, y)| {
+        let workspace = &mut Workspace::new();
         let x = &x[start..][..y.len()];
         if extent.has_runs() {
             let first = start / extent.inner % extent.channels;
-            planes::normalize(arch, x, y, (extent.inner, first), fields);
+            planes::normalize(arch, x, y, (extent.inner, first), fields, workspace);
         } else {
-            matrix::normalize(arch, extent, x, y, fields);
+            matrix::normalize(arch, extent, x, y, fields, workspace);
         }
     });
 }

@@ -5,7 +5,7 @@ use pulp::Arch;
 
 use super::columns::{AddGradients, AddMoments, InputGradient, Normalize};
 use super::division::{Extent, MOST_COLUMNS, Tile, ranges};
-use super::element::{BLOCK, Element, Layout};
+use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, better_pivot, first_pivot};
 use super::parameters::{spread, spread_all};
 
@@ -71,10 +71,17 @@ fn totals(columns: &[f32], inner: usize, totals: &mut [f64]) {
 }
 
 /// The sums over each channel of a tile.
-pub(super) fn moments<E: Element>(arch: Arch, extent: Extent, x: &[E], tile: &Tile, sums: &mut [Sums]) {
+pub(super) fn moments<E: Element>(
+    arch: Arch,
+    extent: Extent,
+    x: &[E],
+    tile: &Tile,
+    sums: &mut [Sums],
+    workspace: &mut Workspace<E>,
+) {
     for region in regions(extent, tile.rows.clone(), tile.channels.clone()) {
         if region.rows > 0 {
-            region_moments(arch, extent.inner, x, region, sums);
+            region_moments(arch, extent.inner, x, region, sums, workspace);
         }
     }
     let stride = extent.stride();
@@ -85,9 +92,15 @@ pub(super) fn moments<E: Element>(arch: Arch, extent: Extent, x: &[E], tile: &Ti
     }
 }
 
-fn region_moments<E: Element>(arch: Arch, inner: usize, x: &[E], region: Region, sums: &mut [Sums]) {
+fn region_moments<E: Element>(
+    arch: Arch,
+    inner: usize,
+    x: &[E],
+    region: Region,
+    sums: &mut [Sums],
+    workspace: &mut Workspace<E>,
+) {
     let (channels, width) = (sums.len(), region.width);
-    let mut scratch = E::scratch();
     let mut columns = [[0.0; MOST_COLUMNS]; 4];
     let [of_column, column_sums, column_squares, pivots] = &mut columns;
     let of_column = &mut of_column[..width];
@@ -109,7 +122,7 @@ fn region_moments<E: Element>(arch: Arch, inner: usize, x: &[E], region: Region,
             column_sums.fill(0.0);
             column_squares.fill(0.0);
             for part in block.conversions() {
-                let x = E::read(&x[part.start..], part.layout(), &mut scratch);
+                let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
                 arch.dispatch(AddMoments {
                     x,
                     pivots: of_column,
@@ -147,10 +160,10 @@ pub(super) fn gradients<E: Element>(
     fields: [&[f32]; 2],
     tile: &Tile,
     sums: &mut [[f64; 2]],
+    workspace: &mut Workspace<E>,
 ) {
     let (inner, channels) = (extent.inner, tile.channels.len());
     let fields = spread_all(fields.map(|field| &field[tile.channels.clone()]), inner);
-    let (mut x_scratch, mut dy_scratch) = (E::scratch(), E::scratch());
     let mut columns = [[0.0; MOST_COLUMNS]; 2];
     let mut of_channel = [0.0; MOST_COLUMNS];
     let of_channel = &mut of_channel[..channels];
@@ -162,8 +175,8 @@ pub(super) fn gradients<E: Element>(
             column_sums.fill(0.0);
             column_products.fill(0.0);
             for part in block.conversions() {
-                let x = E::read(&x[part.start..], part.layout(), &mut x_scratch);
-                let dy = E::read(&dy[part.start..], part.layout(), &mut dy_scratch);
+                let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+                let dy = E::read(&dy[part.start..], part.layout(), &mut workspace.dy);
                 let fields = [&fields[0][..width], &fields[1][..width]];
                 let products = &mut *column_products;
                 arch.dispatch(AddGradients { x, dy, fields, sums: column_sums, products });
@@ -204,11 +217,17 @@ fn outputs<const N: usize>(
 }
 
 /// y of whole rows of x; the fields are those of all channels.
-pub(super) fn normalize<E: Element>(arch: Arch, extent: Extent, x: &[E], y: &mut [E], fields: [&[f32]; 5]) {
-    let (mut x_scratch, mut y_scratch) = (E::scratch(), E::scratch());
+pub(super) fn normalize<E: Element>(
+    arch: Arch,
+    extent: Extent,
+    x: &[E],
+    y: &mut [E],
+    fields: [&[f32]; 5],
+    workspace: &mut Workspace<E>,
+) {
     outputs(extent, y.len() / extent.stride(), fields, |part, fields| {
-        let x = E::read(&x[part.start..], part.layout(), &mut x_scratch);
-        E::write(&mut y[part.start..], part.layout(), &mut y_scratch, |y| {
+        let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+        E::write(&mut y[part.start..], part.layout(), &mut workspace.output, |y| {
             arch.dispatch(Normalize { x, y, fields });
         });
     });
@@ -221,12 +240,12 @@ pub(super) fn input_gradient<E: Element>(
     (x, dy): (&[E], &[E]),
     dx: &mut [E],
     fields: [&[f32]; 6],
+    workspace: &mut Workspace<E>,
 ) {
-    let (mut x_scratch, mut dy_scratch, mut dx_scratch) = (E::scratch(), E::scratch(), E::scratch());
     outputs(extent, dx.len() / extent.stride(), fields, |part, fields| {
-        let x = E::read(&x[part.start..], part.layout(), &mut x_scratch);
-        let dy = E::read(&dy[part.start..], part.layout(), &mut dy_scratch);
-        E::write(&mut dx[part.start..], part.layout(), &mut dx_scratch, |dx| {
+        let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+        let dy = E::read(&dy[part.start..], part.layout(), &mut workspace.dy);
+        E::write(&mut dx[part.start..], part.layout(), &mut workspace.output, |dx| {
             arch.dispatch(InputGradient { x, dy, dx, fields });
         });
     });

@@ -3,7 +3,7 @@
 use pulp::Arch;
 
 use super::division::{Extent, MOST_CHANNELS, Tile, ranges};
-use super::element::{BLOCK, Element, Layout};
+use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, better_pivot, first_pivot};
 use super::runs::{AddGradients, AddMoments, InputGradient, Lanes, Normalize};
 
@@ -39,9 +39,15 @@ fn conversions(
 }
 
 /// The sums over each channel of a tile.
-pub(super) fn moments<E: Element>(arch: Arch, extent: Extent, x: &[E], tile: &Tile, sums: &mut [Sums]) {
+pub(super) fn moments<E: Element>(
+    arch: Arch,
+    extent: Extent,
+    x: &[E],
+    tile: &Tile,
+    sums: &mut [Sums],
+    workspace: &mut Workspace<E>,
+) {
     let (channels, stride) = (tile.channels.len(), extent.stride());
-    let mut scratch = E::scratch();
     let mut lanes = [Lanes::ZERO; MOST_CHANNELS];
     let mut pivots = [0.0; MOST_CHANNELS];
     let (lanes, pivots) = (&mut lanes[..channels], &mut pivots[..channels]);
@@ -55,7 +61,7 @@ pub(super) fn moments<E: Element>(arch: Arch, extent: Extent, x: &[E], tile: &Ti
         for last in [false, true] {
             lanes.fill(Lanes::ZERO);
             for (start, rows) in conversions(start, stride, rows, width) {
-                let x = E::read(&x[start..], Layout { stride, count: rows, width }, &mut scratch);
+                let x = E::read(&x[start..], Layout { stride, count: rows, width }, &mut workspace.x);
                 arch.dispatch(AddMoments { x, run, pivots, lanes });
             }
             let mut moved = false;
@@ -90,18 +96,18 @@ pub(super) fn gradients<E: Element>(
     fields: [&[f32]; 2],
     tile: &Tile,
     sums: &mut [[f64; 2]],
+    workspace: &mut Workspace<E>,
 ) {
     let (channels, stride) = (tile.channels.len(), extent.stride());
     let fields = fields.map(|field| &field[tile.channels.clone()]);
-    let (mut x_scratch, mut dy_scratch) = (E::scratch(), E::scratch());
     let mut lanes = [Lanes::ZERO; MOST_CHANNELS];
     let lanes = &mut lanes[..channels];
     blocks(extent, tile, |start, rows, run| {
         let width = channels * run;
         lanes.fill(Lanes::ZERO);
         for (start, rows) in conversions(start, stride, rows, width) {
-            let x = E::read(&x[start..], Layout { stride, count: rows, width }, &mut x_scratch);
-            let dy = E::read(&dy[start..], Layout { stride, count: rows, width }, &mut dy_scratch);
+            let x = E::read(&x[start..], Layout { stride, count: rows, width }, &mut workspace.x);
+            let dy = E::read(&dy[start..], Layout { stride, count: rows, width }, &mut workspace.dy);
             arch.dispatch(AddGradients { x, dy, run, fields, lanes });
         }
         for (sums, lanes) in sums.iter_mut().zip(lanes.iter()) {
@@ -136,12 +142,12 @@ pub(super) fn normalize<E: Element>(
     y: &mut [E],
     (run, first): (usize, usize),
     fields: [&[f32]; 5],
+    workspace: &mut Workspace<E>,
 ) {
-    let (mut x_scratch, mut y_scratch) = (E::scratch(), E::scratch());
     pieces(y.len(), run, first, |start, len, run, channel| {
         let first = channel % fields[0].len();
-        let x = E::read(&x[start..], Layout::line(len), &mut x_scratch);
-        E::write(&mut y[start..], Layout::line(len), &mut y_scratch, |y| {
+        let x = E::read(&x[start..], Layout::line(len), &mut workspace.x);
+        E::write(&mut y[start..], Layout::line(len), &mut workspace.output, |y| {
             arch.dispatch(Normalize { x, y, run, first, fields });
         });
     });
@@ -154,13 +160,13 @@ pub(super) fn input_gradient<E: Element>(
     dx: &mut [E],
     (run, first): (usize, usize),
     fields: [&[f32]; 6],
+    workspace: &mut Workspace<E>,
 ) {
-    let (mut x_scratch, mut dy_scratch, mut dx_scratch) = (E::scratch(), E::scratch(), E::scratch());
     pieces(dx.len(), run, first, |start, len, run, channel| {
         let first = channel % fields[0].len();
-        let x = E::read(&x[start..], Layout::line(len), &mut x_scratch);
-        let dy = E::read(&dy[start..], Layout::line(len), &mut dy_scratch);
-        E::write(&mut dx[start..], Layout::line(len), &mut dx_scratch, |dx| {
+        let x = E::read(&x[start..], Layout::line(len), &mut workspace.x);
+        let dy = E::read(&dy[start..], Layout::line(len), &mut workspace.dy);
+        E::write(&mut dx[start..], Layout::line(len), &mut workspace.output, |dx| {
             arch.dispatch(InputGradient { x, dy, dx, run, first, fields });
         });
     });

@@ -10,6 +10,9 @@ const CHAINS: usize = 4;
 /// Vectors that one chain adds up before it is added to the lanes: rounding grows with the additions in a row.
 const DEEPEST: usize = 32;
 
+/// Vectors of a run that is too short for so many chains.
+const SHORT: usize = 32;
+
 /// Room for four vectors of the widest kind.
 const LANES: usize = 64;
 
@@ -82,7 +85,30 @@ impl WithSimd for AddMoments<'_> {
                 let (first, _) = S::as_mut_simd_f32s(&mut lanes.first);
                 let (second, _) = S::as_mut_simd_f32s(&mut lanes.second);
                 let (vectors, rest) = S::as_simd_f32s(run);
-                for vectors in vectors.chunks(CHAINS * DEEPEST) {
+                // Two chains and no blocks where there is little to share out.
+                let (short, long) =
+                    if vectors.len() <= SHORT { (vectors, &[][..]) } else { (&[][..], vectors) };
+                if !short.is_empty() {
+                    let mut sums = [simd.splat_f32s(0.0); 2];
+                    let mut squares = sums;
+                    let pairs = short.chunks_exact(2);
+                    if let [x] = pairs.remainder() {
+                        let d = simd.sub_f32s(*x, pivots);
+                        (sums[0], squares[0]) = (d, simd.mul_f32s(d, d));
+                    }
+                    for pair in pairs {
+                        for k in 0..2 {
+                            let d = simd.sub_f32s(pair[k], pivots);
+                            sums[k] = simd.add_f32s(sums[k], d);
+                            squares[k] = simd.mul_add_e_f32s(d, d, squares[k]);
+                        }
+                    }
+                    for k in 0..2 {
+                        first[k] = simd.add_f32s(first[k], sums[k]);
+                        second[k] = simd.add_f32s(second[k], squares[k]);
+                    }
+                }
+                for vectors in long.chunks(CHAINS * DEEPEST) {
                     let mut sums = [simd.splat_f32s(0.0); CHAINS];
                     let mut squares = sums;
                     let blocks = vectors.chunks_exact(CHAINS);
@@ -149,6 +175,28 @@ impl WithSimd for AddGradients<'_> {
                 let (second, _) = S::as_mut_simd_f32s(&mut lanes.second);
                 let (xv, x_rest) = S::as_simd_f32s(x);
                 let (dyv, dy_rest) = S::as_simd_f32s(dy);
+                let short = xv.len() <= SHORT;
+                if short {
+                    let mut sums = [simd.splat_f32s(0.0); 2];
+                    let mut products = sums;
+                    let (x_pairs, dy_pairs) = (xv.chunks_exact(2), dyv.chunks_exact(2));
+                    if let ([x], [dy]) = (x_pairs.remainder(), dy_pairs.remainder()) {
+                        let centered = simd.sub_f32s(simd.sub_f32s(*x, ps), ds);
+                        (sums[0], products[0]) = (*dy, simd.mul_f32s(*dy, centered));
+                    }
+                    for (x, dy) in x_pairs.zip(dy_pairs) {
+                        for k in 0..2 {
+                            let centered = simd.sub_f32s(simd.sub_f32s(x[k], ps), ds);
+                            sums[k] = simd.add_f32s(sums[k], dy[k]);
+                            products[k] = simd.mul_add_e_f32s(dy[k], centered, products[k]);
+                        }
+                    }
+                    for k in 0..2 {
+                        first[k] = simd.add_f32s(first[k], sums[k]);
+                        second[k] = simd.add_f32s(second[k], products[k]);
+                    }
+                }
+                let (xv, dyv) = if short { (&[][..], &[][..]) } else { (xv, dyv) };
                 for (xv, dyv) in xv.chunks(CHAINS * DEEPEST).zip(dyv.chunks(CHAINS * DEEPEST)) {
                     let mut sums = [simd.splat_f32s(0.0); CHAINS];
                     let mut products = sums;

@@ -4,7 +4,7 @@ use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional};
 use super::division::{Division, Extent, MOST_CHANNELS, Tile, for_each};
-use super::element::Element;
+use super::element::{Element, Workspace};
 use super::inference::outputs;
 use super::moments::Sums;
 use super::parameters::Parameters;
@@ -113,11 +113,11 @@ struct Pass<'a, E> {
 }
 
 impl<E: Element> Pass<'_, E> {
-    fn moments(&self, tile: &Tile, sums: &mut [Sums]) {
+    fn moments(&self, tile: &Tile, sums: &mut [Sums], workspace: &mut Workspace<E>) {
         if self.extent.has_runs() {
-            planes::moments(self.arch, self.extent, self.x, tile, sums);
+            planes::moments(self.arch, self.extent, self.x, tile, sums, workspace);
         } else {
-            matrix::moments(self.arch, self.extent, self.x, tile, sums);
+            matrix::moments(self.arch, self.extent, self.x, tile, sums, workspace);
         }
     }
 
@@ -165,13 +165,14 @@ impl<E: Element> Pass<'_, E> {
         for_each(self.extent.is_parallel(), tasks, |Whole { tile, y, saved, running }| {
             let mut sums = [Sums::default(); MOST_CHANNELS];
             let sums = &mut sums[..tile.channels.len()];
-            self.moments(&tile, sums);
+            let workspace = &mut Workspace::new();
+            self.moments(&tile, sums, workspace);
             let parameters = self.finish(tile.channels.start, sums, saved, running);
             // The last rows are the ones that are still in the nearest cache.
             for (row, y) in y.into_iter().enumerate().rev() {
                 let start = row * self.extent.stride() + tile.channels.start * self.extent.inner;
                 let x = &self.x[start..][..y.len()];
-                planes::normalize(self.arch, x, y, (self.extent.inner, 0), parameters.fields());
+                planes::normalize(self.arch, x, y, (self.extent.inner, 0), parameters.fields(), workspace);
             }
         });
     }
@@ -187,7 +188,9 @@ impl<E: Element> Pass<'_, E> {
         let parallel = self.extent.is_parallel();
         let mut partial = vec![Sums::default(); tiles.len() * group];
         let tasks: Vec<(&Tile, &mut [Sums])> = tiles.iter().zip(partial.chunks_mut(group)).collect();
-        for_each(parallel, tasks, |(tile, sums)| self.moments(tile, &mut sums[..tile.channels.len()]));
+        for_each(parallel, tasks, |(tile, sums)| {
+            self.moments(tile, &mut sums[..tile.channels.len()], &mut Workspace::new())
+        });
         let mut sums = vec![Sums::default(); self.extent.channels];
         for (tile, partial) in tiles.iter().zip(partial.chunks(group)) {
             for (sums, partial) in sums[tile.channels.clone()].iter_mut().zip(partial) {
