@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-
 use super::element::BLOCK;
 use crate::tensor::Shape;
 
@@ -168,13 +166,4 @@ pub(super) fn ranges(
 ) -> impl DoubleEndedIterator<Item = Range<usize>> + ExactSizeIterator + Clone {
     let part = part.max(1);
     (0..len.div_ceil(part)).map(move |i| i * part..len.min((i + 1) * part))
-}
-
-/// Carries the tasks out, on all threads of the current pool if that is worth it.
-pub(super) fn for_each<T: Send>(parallel: bool, tasks: Vec<T>, task: impl Fn(T) + Send + Sync) {
-    if parallel {
-        tasks.into_par_iter().with_max_len(1).for_each(task);
-    } else {
-        tasks.into_iter().for_each(task);
-    }
 }

@@ -3,7 +3,8 @@
 use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional};
-use super::division::{Extent, for_each};
+use super::crew::for_each;
+use super::division::Extent;
 use super::element::{Element, Workspace};
 use super::parameters::Parameters;
 use super::{matrix, planes};

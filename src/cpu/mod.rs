@@ -28,6 +28,7 @@
 mod arguments;
 mod backward;
 mod columns;
+mod crew;
 mod division;
 mod element;
 mod halves;

@@ -3,7 +3,8 @@
 use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional};
-use super::division::{Division, Extent, MOST_CHANNELS, Tile, for_each};
+use super::crew::for_each;
+use super::division::{Division, Extent, MOST_CHANNELS, Tile};
 use super::element::{Element, Workspace};
 use super::inference::outputs;
 use super::moments::Sums;
