@@ -70,6 +70,36 @@ impl WithSimd for AddMoments<'_> {
     }
 }
 
+/// Adds up the columns of each channel, runs of `inner` columns that belong to the channels in turn, round and round.
+pub(super) struct Totals<'a> {
+    pub columns: &'a [f32],
+    pub inner: usize,
+    pub totals: &'a mut [f64],
+}
+
+impl WithSimd for Totals<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { columns, inner, totals } = self;
+        if columns.len() == totals.len() {
+            for (total, &column) in totals.iter_mut().zip(columns) {
+                *total = column.into();
+            }
+            return;
+        }
+        totals.fill(0.0);
+        for row in columns.chunks(totals.len() * inner) {
+            for (total, columns) in totals.iter_mut().zip(row.chunks(inner)) {
+                for &column in columns {
+                    *total += f64::from(column);
+                }
+            }
+        }
+    }
+}
+
 /// Adds dy and `dy * (x - mean)`, column by column. `fields` are pivot and difference.
 pub(super) struct AddGradients<'a> {
     pub x: Rows<'a>,

@@ -3,10 +3,10 @@
 
 use pulp::Arch;
 
-use super::columns::{AddGradients, AddMoments, InputGradient, Normalize};
+use super::columns::{AddGradients, AddMoments, InputGradient, Normalize, Totals};
 use super::division::{Extent, MOST_COLUMNS, Tile, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
-use super::moments::{Sums, better_pivot, first_pivot};
+use super::moments::{Sums, is_far, moved};
 use super::parameters::{spread, spread_all};
 
 /// Rows that one f32 sum goes over.
@@ -58,18 +58,6 @@ impl Region {
     }
 }
 
-/// Sums of the columns of each channel.
-fn totals(columns: &[f32], inner: usize, totals: &mut [f64]) {
-    totals.fill(0.0);
-    for row in columns.chunks(totals.len() * inner) {
-        for (total, columns) in totals.iter_mut().zip(row.chunks(inner)) {
-            for &column in columns {
-                *total += f64::from(column);
-            }
-        }
-    }
-}
-
 /// The sums over each channel of a tile.
 pub(super) fn moments<E: Element>(
     arch: Arch,
@@ -101,23 +89,29 @@ fn region_moments<E: Element>(
     workspace: &mut Workspace<E>,
 ) {
     let (channels, width) = (sums.len(), region.width);
-    let mut columns = [[0.0; MOST_COLUMNS]; 4];
-    let [of_column, column_sums, column_squares, pivots] = &mut columns;
-    let of_column = &mut of_column[..width];
-    let (column_sums, column_squares) = (&mut column_sums[..width], &mut column_squares[..width]);
+    let (mut of_columns, mut of_channels) = ([[0.0; MOST_COLUMNS]; 3], [[0.0; MOST_COLUMNS]; 5]);
+    let [of_column, column_sums, column_squares] = of_columns.each_mut().map(|columns| &mut columns[..width]);
+    // Of a block, and of all blocks since the channel's pivot has moved.
+    let [block_sums, block_squares, all_sums, all_squares, counts] =
+        of_channels.each_mut().map(|channel| &mut channel[..channels]);
+    let mut pivots = [0.0; MOST_COLUMNS];
     let pivots = &mut pivots[..channels];
-    let mut of_channel = [[0.0; MOST_COLUMNS]; 2];
-    let [of_sums, of_squares] = &mut of_channel;
-    let (of_sums, of_squares) = (&mut of_sums[..channels], &mut of_squares[..channels]);
 
-    for (c, pivot) in pivots.iter_mut().enumerate() {
-        let rows =
-            (0..region.rows.min(SAMPLE)).map(|row| &x[region.start + row * region.stride + c * inner..]);
-        *pivot = first_pivot(rows.flat_map(|row| row[..inner].iter()).map(|x| x.widen()));
+    // The first pivots are means of the first rows; a pivot of 0 makes the sums plain ones.
+    let sample = Region { rows: region.rows.min(SAMPLE), ..region };
+    let sampled = (sample.rows * (width / channels)) as f64;
+    for part in sample.conversions() {
+        let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+        arch.dispatch(AddMoments { x, pivots: of_column, sums: column_sums, squares: column_squares });
+    }
+    arch.dispatch(Totals { columns: column_sums, inner, totals: block_sums });
+    for (pivot, sum) in pivots.iter_mut().zip(block_sums.iter()) {
+        *pivot = moved(0.0, sampled, *sum);
     }
     spread(pivots, inner, of_column);
+
     for block in region.parts(DEEPEST) {
-        let count = block.rows * (width / channels);
+        let count = (block.rows * (width / channels)) as f64;
         for last in [false, true] {
             column_sums.fill(0.0);
             column_squares.fill(0.0);
@@ -130,25 +124,27 @@ fn region_moments<E: Element>(
                     squares: column_squares,
                 });
             }
-            totals(column_sums, inner, of_sums);
-            totals(column_squares, inner, of_squares);
-            let mut moved = false;
-            if !last {
-                for (c, pivot) in pivots.iter_mut().enumerate() {
-                    if let Some(better) = better_pivot(*pivot, count, (of_sums[c], of_squares[c])) {
-                        *pivot = better;
-                        moved = true;
-                    }
-                }
-            }
-            if !moved {
+            arch.dispatch(Totals { columns: column_sums, inner, totals: block_sums });
+            arch.dispatch(Totals { columns: column_squares, inner, totals: block_squares });
+            let far = |c: usize| is_far(count, [block_sums[c], block_squares[c]]);
+            if last || !(0..channels).fold(false, |any, c| any | far(c)) {
                 break;
+            }
+            for c in (0..channels).filter(|&c| far(c)) {
+                sums[c].add(&Sums::about(pivots[c], counts[c], [all_sums[c], all_squares[c]]));
+                [counts[c], all_sums[c], all_squares[c]] = [0.0; 3];
+                pivots[c] = moved(pivots[c], count, block_sums[c]);
             }
             spread(pivots, inner, of_column);
         }
-        for (c, sums) in sums.iter_mut().enumerate() {
-            sums.add(&Sums::about(pivots[c], count, (of_sums[c], of_squares[c])));
+        for c in 0..channels {
+            all_sums[c] += block_sums[c];
+            all_squares[c] += block_squares[c];
+            counts[c] += count;
         }
+    }
+    for (c, sums) in sums.iter_mut().enumerate() {
+        sums.add(&Sums::about(pivots[c], counts[c], [all_sums[c], all_squares[c]]));
     }
 }
 
@@ -182,7 +178,7 @@ pub(super) fn gradients<E: Element>(
                 arch.dispatch(AddGradients { x, dy, fields, sums: column_sums, products });
             }
             for (which, columns) in [column_sums, column_products].into_iter().enumerate() {
-                totals(columns, inner, of_channel);
+                arch.dispatch(Totals { columns, inner, totals: of_channel });
                 for (sums, total) in sums.iter_mut().zip(of_channel.iter()) {
                     sums[which] += total;
                 }

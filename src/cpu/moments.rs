@@ -15,8 +15,8 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Sums of `count` values about a pivot.
-    pub(super) fn about(pivot: f32, count: usize, (sum, squares): (f64, f64)) -> Self {
-        Self { origin: pivot.into(), sum, squares, count: count as f64 }
+    pub(super) fn about(pivot: f32, count: f64, [sum, squares]: [f64; 2]) -> Self {
+        Self { origin: pivot.into(), sum, squares, count }
     }
 
     /// Of values as they are: for those that f32 sums overflow on, and for the infinite ones.
@@ -34,6 +34,9 @@ impl Sums {
 
     /// Adds those of other values of the same channel.
     pub(super) fn add(&mut self, other: &Self) {
+        if other.count == 0.0 {
+            return;
+        }
         if self.count == 0.0 {
             *self = *other;
             return;
@@ -86,16 +89,16 @@ impl Sums {
     }
 }
 
-/// Where to take the sums of a block again: its mean, if that lies further from the pivot than the block's standard
-/// deviation. Nearer by, rounding leaves in the squares at most twice what it does about the mean, whatever the data.
-pub(super) fn better_pivot(pivot: f32, count: usize, (sum, squares): (f64, f64)) -> Option<f32> {
-    let count = count as f64;
-    // (sum / count)^2 > squares / count - (sum / count)^2; NaN is never better.
-    (2.0 * sum * sum > count * squares).then(|| (f64::from(pivot) + sum / count) as f32)
+/// Whether the sums of a block are to be taken again about its mean: if that lies further from the pivot than the
+/// block's standard deviation. Nearer by, rounding leaves in the squares at most twice what it does about the mean,
+/// whatever the data.
+#[inline(always)]
+pub(super) fn is_far(count: f64, [sum, squares]: [f64; 2]) -> bool {
+    // (sum / count)^2 > squares / count - (sum / count)^2; NaN is never far.
+    2.0 * sum * sum > count * squares
 }
 
-/// A pivot to begin with: the mean of some values of the channel.
-pub(super) fn first_pivot(values: impl Iterator<Item = f32>) -> f32 {
-    let (sum, count) = values.fold((0.0, 0u32), |(sum, count), x| (sum + f64::from(x), count + 1));
-    (sum / f64::from(count.max(1))) as f32
+/// The mean of values whose sum about a pivot that is.
+pub(super) fn moved(pivot: f32, count: f64, sum: f64) -> f32 {
+    (f64::from(pivot) + sum / count) as f32
 }

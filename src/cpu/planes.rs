@@ -4,14 +4,14 @@ use pulp::Arch;
 
 use super::division::{Extent, MOST_CHANNELS, Tile, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
-use super::moments::{Sums, better_pivot, first_pivot};
-use super::runs::{AddGradients, AddMoments, InputGradient, Lanes, Normalize};
+use super::moments::{Sums, is_far, moved};
+use super::runs::{AddGradients, AddMoments, InputGradient, Lanes, Normalize, Totals};
 
 /// Runs that a lane adds up one after the other.
 const DEEPEST: usize = 64;
 
 /// Values that the first pivot is the mean of.
-const SAMPLE: usize = 256;
+const SAMPLE: usize = 32;
 
 /// Calls back for the blocks of a tile, whose sums f32 lanes may hold: where it starts in the tensor, how many rows it
 /// has, and the length of its runs.
@@ -49,36 +49,36 @@ pub(super) fn moments<E: Element>(
 ) {
     let (channels, stride) = (tile.channels.len(), extent.stride());
     let mut lanes = [Lanes::ZERO; MOST_CHANNELS];
-    let mut pivots = [0.0; MOST_CHANNELS];
-    let (lanes, pivots) = (&mut lanes[..channels], &mut pivots[..channels]);
+    let (mut pivots, mut totals) = ([0.0; MOST_CHANNELS], [[0.0; 2]; MOST_CHANNELS]);
+    let (lanes, pivots, totals) = (&mut lanes[..channels], &mut pivots[..channels], &mut totals[..channels]);
     let first = tile.rows.start * stride + tile.channels.start * extent.inner + tile.inner.start;
     let run = tile.inner.len();
     for (c, pivot) in pivots.iter_mut().enumerate() {
-        *pivot = first_pivot(x[first + c * extent.inner..][..run.min(SAMPLE)].iter().map(|x| x.widen()));
+        let sample = &x[first + c * extent.inner..][..run.min(SAMPLE)];
+        *pivot = sample.iter().map(|x| x.widen()).sum::<f32>() / sample.len() as f32;
     }
     blocks(extent, tile, |start, rows, run| {
-        let (count, width) = (rows * run, channels * run);
+        let (count, width) = ((rows * run) as f64, channels * run);
         for last in [false, true] {
             lanes.fill(Lanes::ZERO);
             for (start, rows) in conversions(start, stride, rows, width) {
                 let x = E::read(&x[start..], Layout { stride, count: rows, width }, &mut workspace.x);
                 arch.dispatch(AddMoments { x, run, pivots, lanes });
             }
-            let mut moved = false;
-            if !last {
-                for (pivot, lanes) in pivots.iter_mut().zip(lanes.iter()) {
-                    if let Some(better) = better_pivot(*pivot, count, lanes.totals()) {
-                        *pivot = better;
-                        moved = true;
-                    }
+            arch.dispatch(Totals { lanes, totals });
+            let mut again = false;
+            for (pivot, totals) in pivots.iter_mut().zip(totals.iter()) {
+                if !last && is_far(count, *totals) {
+                    *pivot = moved(*pivot, count, totals[0]);
+                    again = true;
                 }
             }
-            if !moved {
+            if !again {
                 break;
             }
         }
-        for ((sums, pivot), lanes) in sums.iter_mut().zip(pivots.iter()).zip(lanes.iter()) {
-            sums.add(&Sums::about(*pivot, count, lanes.totals()));
+        for ((sums, pivot), totals) in sums.iter_mut().zip(pivots.iter()).zip(totals.iter()) {
+            sums.add(&Sums::about(*pivot, count, *totals));
         }
     });
     for (c, sums) in sums.iter_mut().enumerate().filter(|(_, sums)| !sums.is_finite()) {
@@ -101,7 +101,8 @@ pub(super) fn gradients<E: Element>(
     let (channels, stride) = (tile.channels.len(), extent.stride());
     let fields = fields.map(|field| &field[tile.channels.clone()]);
     let mut lanes = [Lanes::ZERO; MOST_CHANNELS];
-    let lanes = &mut lanes[..channels];
+    let mut totals = [[0.0; 2]; MOST_CHANNELS];
+    let (lanes, totals) = (&mut lanes[..channels], &mut totals[..channels]);
     blocks(extent, tile, |start, rows, run| {
         let width = channels * run;
         lanes.fill(Lanes::ZERO);
@@ -110,9 +111,9 @@ pub(super) fn gradients<E: Element>(
             let dy = E::read(&dy[start..], Layout { stride, count: rows, width }, &mut workspace.dy);
             arch.dispatch(AddGradients { x, dy, run, fields, lanes });
         }
-        for (sums, lanes) in sums.iter_mut().zip(lanes.iter()) {
-            let (dy, dy_centered) = lanes.totals();
-            *sums = [sums[0] + dy, sums[1] + dy_centered];
+        arch.dispatch(Totals { lanes, totals });
+        for (sums, totals) in sums.iter_mut().zip(totals.iter()) {
+            *sums = [sums[0] + totals[0], sums[1] + totals[1]];
         }
     });
 }

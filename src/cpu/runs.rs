@@ -25,22 +25,28 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) const ZERO: Self = Self { first: [0.0; LANES], second: [0.0; LANES] };
-
-    /// The sums, over all lanes.
-    pub(super) fn totals(&self) -> (f64, f64) {
-        (total(self.first), total(self.second))
-    }
 }
 
-fn total(mut lanes: [f32; LANES]) -> f64 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
+/// The sums of each channel, over all lanes.
+pub(super) struct Totals<'a> {
+    pub lanes: &'a [Lanes],
+    pub totals: &'a mut [[f64; 2]],
+}
+
+impl WithSimd for Totals<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (lanes, totals) in self.lanes.iter().zip(self.totals) {
+            let (first, _) = S::as_simd_f32s(&lanes.first);
+            let (second, _) = S::as_simd_f32s(&lanes.second);
+            let sum = simd.add_f32s(simd.add_f32s(first[0], first[1]), simd.add_f32s(first[2], first[3]));
+            let other =
+                simd.add_f32s(simd.add_f32s(second[0], second[1]), simd.add_f32s(second[2], second[3]));
+            *totals = [simd.reduce_sum_f32s(sum).into(), simd.reduce_sum_f32s(other).into()];
         }
-        half /= 2;
     }
-    lanes[0].into()
 }
 
 /// The last vector of a run whose length is no multiple of a vector's: it overlaps the one before it, and what is

@@ -313,7 +313,8 @@ fn f16_extremes() {
             let mut case = Case::random(shape, 31, 0.0).with_x(|i, _, _| if signs[i] { low } else { high });
             for eps in [1e-5, 1e-12] {
                 let options = TrainingOptions { eps, ..Default::default() };
-                step(format!("{shape}: {name}, eps {eps:e}"), &case, &options, Data::Plain);
+                // dgamma of one channel may cancel.
+                step(format!("{shape}: {name}, eps {eps:e}"), &case, &options, Data::Any);
             }
             case.gamma.fill(1e5);
             let options = TrainingOptions::default();
