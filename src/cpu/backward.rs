@@ -134,14 +134,16 @@ impl<E: Element> Pass<'_, E> {
     }
 
     /// What dx of some channels is computed from.
-    fn parameters(&self, first: usize, sums: &[[f64; 2]]) -> Parameters<6> {
+    fn parameters(&self, first: usize, sums: &[[f64; 2]]) -> Parameters<5> {
         let m = (self.extent.outer * self.extent.inner) as f64;
         Parameters::new(sums.len(), |c| {
             let [dy, dy_centered] = sums[c].map(|sum| sum / m);
             let SavedStatistics { pivot, difference, invstd, .. } = self.saved[first + c];
             let slope = dy_centered * f64::from(invstd) * f64::from(invstd);
             let gamma = self.gamma.map_or(1.0, |gamma| gamma[first + c]);
-            [pivot, difference, invstd, gamma, dy as f32, slope as f32]
+            // What the pivot leaves of the mean goes into the shift.
+            let shift = dy - f64::from(difference) * slope;
+            [pivot, slope as f32, shift as f32, invstd, gamma]
         })
     }
 

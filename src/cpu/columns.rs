@@ -9,7 +9,8 @@ use super::element::{Rows, RowsMut};
 /// additions follow on each other.
 const DEPTH: usize = 8;
 
-/// The same where each row takes several registers.
+/// The same for two tensors. A power of two may lie between rows, so that those of all tensors compete for the same 8 or
+/// 12 places in the nearest cache.
 const PAIRED_DEPTH: usize = 4;
 
 /// Adds `x - pivot` and its square, column by column.
@@ -162,94 +163,43 @@ impl WithSimd for AddGradients<'_> {
     }
 }
 
-/// `((x - pivot) - difference) * invstd * gamma + beta`, by those fields.
+/// `(x - pivot) * invstd * gamma + shift`, by those fields.
 pub(super) struct Normalize<'a> {
     pub x: Rows<'a>,
     pub y: RowsMut<'a>,
-    pub fields: [&'a [f32]; 5],
-}
-
-impl Normalize<'_> {
-    #[inline(always)]
-    fn rows<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
-        let width = self.x.width / S::F32_LANES;
-        let [p, d, i, g, b] = self.fields;
-        let (ps, ds) = (&S::as_simd_f32s(p).0[..width], &S::as_simd_f32s(d).0[..width]);
-        let (is, gs) = (&S::as_simd_f32s(i).0[..width], &S::as_simd_f32s(g).0[..width]);
-        let bs = &S::as_simd_f32s(b).0[..width];
-        let mut xs: [&[S::f32s]; N] = [&[]; N];
-        let mut ys: [&mut [S::f32s]; N] = std::array::from_fn(|_| &mut [][..]);
-        for (n, y) in self.y.rows(first).enumerate().take(N) {
-            let x = self.x.row(first + n);
-            for j in width * S::F32_LANES..x.len() {
-                y[j] = ((x[j] - p[j]) - d[j]) * i[j] * g[j] + b[j];
-            }
-            xs[n] = &S::as_simd_f32s(x).0[..width];
-            ys[n] = &mut S::as_mut_simd_f32s(y).0[..width];
-        }
-        for j in 0..width {
-            let (p, d, i, g, b) = (ps[j], ds[j], is[j], gs[j], bs[j]);
-            for n in 0..N {
-                let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(xs[n][j], p), d), i);
-                ys[n][j] = simd.mul_add_e_f32s(x_hat, g, b);
-            }
-        }
-    }
+    pub fields: [&'a [f32]; 4],
 }
 
 impl WithSimd for Normalize<'_> {
     type Output = ();
 
+    /// Row by row: more streams of memory at once cost more than loading the fields again.
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let deep = self.x.count / PAIRED_DEPTH * PAIRED_DEPTH;
-        for first in (0..deep).step_by(PAIRED_DEPTH) {
-            self.rows::<S, PAIRED_DEPTH>(simd, first);
-        }
-        for first in deep..self.x.count {
-            self.rows::<S, 1>(simd, first);
+        let [p, i, g, b] = self.fields;
+        let width = self.x.width / S::F32_LANES;
+        let (ps, is) = (&S::as_simd_f32s(p).0[..width], &S::as_simd_f32s(i).0[..width]);
+        let (gs, bs) = (&S::as_simd_f32s(g).0[..width], &S::as_simd_f32s(b).0[..width]);
+        for row in 0..self.x.count {
+            let (x, y) = (self.x.row(row), self.y.row(row));
+            for j in width * S::F32_LANES..x.len() {
+                y[j] = (x[j] - p[j]) * i[j] * g[j] + b[j];
+            }
+            let (x, y) = (&S::as_simd_f32s(x).0[..width], &mut S::as_mut_simd_f32s(y).0[..width]);
+            for j in 0..width {
+                let x_hat = simd.mul_f32s(simd.sub_f32s(x[j], ps[j]), is[j]);
+                y[j] = simd.mul_add_e_f32s(x_hat, gs[j], bs[j]);
+            }
         }
     }
 }
 
-/// `(dy - mean_dy - (x - mean) * slope) * invstd * gamma`; the fields are pivot, difference, invstd, gamma, mean_dy
-/// and slope.
+/// `(dy - (x - pivot) * slope - shift) * invstd * gamma`, by those fields.
 pub(super) struct InputGradient<'a> {
     pub x: Rows<'a>,
     pub dy: Rows<'a>,
     pub dx: RowsMut<'a>,
-    pub fields: [&'a [f32]; 6],
-}
-
-impl InputGradient<'_> {
-    #[inline(always)]
-    fn rows<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
-        let width = self.x.width / S::F32_LANES;
-        let [p, d, i, g, m, k] = self.fields;
-        let (ps, ds) = (&S::as_simd_f32s(p).0[..width], &S::as_simd_f32s(d).0[..width]);
-        let (is, gs) = (&S::as_simd_f32s(i).0[..width], &S::as_simd_f32s(g).0[..width]);
-        let (ms, ks) = (&S::as_simd_f32s(m).0[..width], &S::as_simd_f32s(k).0[..width]);
-        let mut xs: [&[S::f32s]; N] = [&[]; N];
-        let mut dys = xs;
-        let mut dxs: [&mut [S::f32s]; N] = std::array::from_fn(|_| &mut [][..]);
-        for (n, dx) in self.dx.rows(first).enumerate().take(N) {
-            let (x, dy) = (self.x.row(first + n), self.dy.row(first + n));
-            for j in width * S::F32_LANES..x.len() {
-                dx[j] = ((dy[j] - m[j]) - ((x[j] - p[j]) - d[j]) * k[j]) * i[j] * g[j];
-            }
-            xs[n] = &S::as_simd_f32s(x).0[..width];
-            dys[n] = &S::as_simd_f32s(dy).0[..width];
-            dxs[n] = &mut S::as_mut_simd_f32s(dx).0[..width];
-        }
-        for j in 0..width {
-            let (p, d, i, g, m, k) = (ps[j], ds[j], is[j], gs[j], ms[j], ks[j]);
-            for n in 0..N {
-                let centered = simd.sub_f32s(simd.sub_f32s(xs[n][j], p), d);
-                let left = simd.negate_mul_add_e_f32s(centered, k, simd.sub_f32s(dys[n][j], m));
-                dxs[n][j] = simd.mul_f32s(simd.mul_f32s(left, i), g);
-            }
-        }
-    }
+    pub fields: [&'a [f32]; 5],
 }
 
 impl WithSimd for InputGradient<'_> {
@@ -257,12 +207,23 @@ impl WithSimd for InputGradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let deep = self.x.count / PAIRED_DEPTH * PAIRED_DEPTH;
-        for first in (0..deep).step_by(PAIRED_DEPTH) {
-            self.rows::<S, PAIRED_DEPTH>(simd, first);
-        }
-        for first in deep..self.x.count {
-            self.rows::<S, 1>(simd, first);
+        let [p, k, m, i, g] = self.fields;
+        let width = self.x.width / S::F32_LANES;
+        let (ps, ks) = (&S::as_simd_f32s(p).0[..width], &S::as_simd_f32s(k).0[..width]);
+        let (ms, is) = (&S::as_simd_f32s(m).0[..width], &S::as_simd_f32s(i).0[..width]);
+        let gs = &S::as_simd_f32s(g).0[..width];
+        for row in 0..self.x.count {
+            let (x, dy, dx) = (self.x.row(row), self.dy.row(row), self.dx.row(row));
+            for j in width * S::F32_LANES..x.len() {
+                dx[j] = ((dy[j] - (x[j] - p[j]) * k[j]) - m[j]) * i[j] * g[j];
+            }
+            let (x, dy) = (&S::as_simd_f32s(x).0[..width], &S::as_simd_f32s(dy).0[..width]);
+            let dx = &mut S::as_mut_simd_f32s(dx).0[..width];
+            for j in 0..width {
+                let left = simd.negate_mul_add_e_f32s(simd.sub_f32s(x[j], ps[j]), ks[j], dy[j]);
+                let left = simd.sub_f32s(left, ms[j]);
+                dx[j] = simd.mul_f32s(simd.mul_f32s(left, is[j]), gs[j]);
+            }
         }
     }
 }

@@ -142,8 +142,7 @@ impl Extent {
         (CHUNK / unit).max(1) * unit
     }
 
-    /// An output in chunks that lie in one run or are whole ones, with where they begin; in reverse order, since what
-    /// was read last is what the cache still has.
+    /// An output in chunks that lie in one run or are whole ones, with where they begin.
     pub(super) fn chunks<'a, E>(&self, values: &'a mut [E]) -> Vec<(usize, &'a mut [E])> {
         let chunk = self.chunk();
         let unit = if self.has_runs() && chunk < self.inner { self.inner } else { values.len().max(1) };
@@ -154,7 +153,6 @@ impl Extent {
             chunks.push((start, chunk));
             start += len;
         }
-        chunks.reverse();
         chunks
     }
 }

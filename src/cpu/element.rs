@@ -80,13 +80,6 @@ impl RowsMut<'_> {
     pub fn row(&mut self, index: usize) -> &mut [f32] {
         &mut self.values[index * self.stride..][..self.width]
     }
-
-    /// The rows from one on.
-    #[inline(always)]
-    pub fn rows(&mut self, first: usize) -> impl Iterator<Item = &mut [f32]> {
-        let width = self.width;
-        self.values[first * self.stride..].chunks_mut(self.stride).map(move |row| &mut row[..width])
-    }
 }
 
 pub(super) mod sealed {

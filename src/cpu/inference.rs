@@ -75,14 +75,14 @@ pub fn inference<E: Element>(
     let parameters = Parameters::new(running_mean.len(), |c| {
         let invstd = 1.0 / (f64::from(running_var[c]) + f64::from(options.eps)).sqrt();
         let (gamma, beta) = (gamma.map_or(1.0, |gamma| gamma[c]), beta.map_or(0.0, |beta| beta[c]));
-        [running_mean[c], 0.0, invstd as f32, gamma, beta]
+        [running_mean[c], invstd as f32, gamma, beta]
     });
     outputs(Arch::new(), Extent::new(shape), x, y, parameters.fields());
     Ok(())
 }
 
 /// All of y from the numbers of all channels.
-pub(super) fn outputs<E: Element>(arch: Arch, extent: Extent, x: &[E], y: &mut [E], fields: [&[f32]; 5]) {
+pub(super) fn outputs<E: Element>(arch: Arch, extent: Extent, x: &[E], y: &mut [E], fields: [&[f32]; 4]) {
     for_each(extent.is_parallel(), extent.chunks(y), |(start, y)| {
         let workspace = &mut Workspace::new();
         let x = &x[start..][..y.len()];

@@ -7,7 +7,7 @@ use super::columns::{AddGradients, AddMoments, InputGradient, Normalize, Totals}
 use super::division::{Extent, MOST_COLUMNS, Tile, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
-use super::parameters::{spread, spread_all};
+use super::parameters::{NO_COLUMNS, spread, spread_all};
 
 /// Rows that one f32 sum goes over.
 const DEEPEST: usize = 256;
@@ -89,7 +89,7 @@ fn region_moments<E: Element>(
     workspace: &mut Workspace<E>,
 ) {
     let (channels, width) = (sums.len(), region.width);
-    let (mut of_columns, mut of_channels) = ([[0.0; MOST_COLUMNS]; 3], [[0.0; MOST_COLUMNS]; 5]);
+    let (mut of_columns, mut of_channels) = ([NO_COLUMNS; 3], [[0.0; MOST_COLUMNS]; 5]);
     let [of_column, column_sums, column_squares] = of_columns.each_mut().map(|columns| &mut columns[..width]);
     // Of a block, and of all blocks since the channel's pivot has moved.
     let [block_sums, block_squares, all_sums, all_squares, counts] =
@@ -160,7 +160,7 @@ pub(super) fn gradients<E: Element>(
 ) {
     let (inner, channels) = (extent.inner, tile.channels.len());
     let fields = spread_all(fields.map(|field| &field[tile.channels.clone()]), inner);
-    let mut columns = [[0.0; MOST_COLUMNS]; 2];
+    let mut columns = [NO_COLUMNS; 2];
     let mut of_channel = [0.0; MOST_COLUMNS];
     let of_channel = &mut of_channel[..channels];
     for region in regions(extent, tile.rows.clone(), tile.channels.clone()) {
@@ -194,19 +194,22 @@ fn outputs<const N: usize>(
     fields: [&[f32]; N],
     mut output: impl FnMut(Region, [&[f32]; N]),
 ) {
-    let plain = extent.inner == 1 && extent.fold() == 1;
+    if extent.inner == 1 && extent.fold() == 1 {
+        // The numbers are there as they are needed, so that memory can be gone through from its beginning to its end.
+        for rows in ranges(rows, BLOCK / extent.stride()) {
+            for channels in ranges(extent.channels, BLOCK) {
+                let fields = fields.map(|field| &field[channels.clone()]);
+                let [region, _] = regions(extent, rows.clone(), channels);
+                output(region, fields);
+            }
+        }
+        return;
+    }
     for channels in ranges(extent.channels, extent.tile_channels()) {
-        let fields = fields.map(|field| &field[channels.clone()]);
-        let columns = if plain { [[0.0; MOST_COLUMNS]; N] } else { spread_all(fields, extent.inner) };
+        let columns = spread_all(fields.map(|field| &field[channels.clone()]), extent.inner);
         for region in regions(extent, 0..rows, channels) {
             for part in region.conversions() {
-                let of_columns =
-                    std::array::from_fn(
-                        |field| {
-                            if plain { fields[field] } else { &columns[field][..part.width] }
-                        },
-                    );
-                output(part, of_columns);
+                output(part, columns.each_ref().map(|columns| &columns[..part.width]));
             }
         }
     }
@@ -218,7 +221,7 @@ pub(super) fn normalize<E: Element>(
     extent: Extent,
     x: &[E],
     y: &mut [E],
-    fields: [&[f32]; 5],
+    fields: [&[f32]; 4],
     workspace: &mut Workspace<E>,
 ) {
     outputs(extent, y.len() / extent.stride(), fields, |part, fields| {
@@ -235,7 +238,7 @@ pub(super) fn input_gradient<E: Element>(
     extent: Extent,
     (x, dy): (&[E], &[E]),
     dx: &mut [E],
-    fields: [&[f32]; 6],
+    fields: [&[f32]; 5],
     workspace: &mut Workspace<E>,
 ) {
     outputs(extent, dx.len() / extent.stride(), fields, |part, fields| {

@@ -2,26 +2,36 @@
 
 use super::division::MOST_COLUMNS;
 
+/// The numbers of the columns of a tile.
+pub(super) type Columns = [f32; MOST_COLUMNS + LINE];
+
+pub(super) const NO_COLUMNS: Columns = [0.0; MOST_COLUMNS + LINE];
+
+/// A cache line of f32. Numbers that are read together lie this much more apart than their count, which is often a
+/// power of two: they would all fall into the same few places of a cache, and rows of the tensors with them.
+const LINE: usize = 16;
+
 /// `N` numbers per channel, each number's values side by side.
 #[derive(Debug)]
 pub(super) struct Parameters<const N: usize> {
     values: Vec<f32>,
+    channels: usize,
 }
 
 impl<const N: usize> Parameters<N> {
     pub(super) fn new(channels: usize, of: impl Fn(usize) -> [f32; N]) -> Self {
-        let mut values = vec![0.0; channels * N];
+        let stride = channels + LINE;
+        let mut values = vec![0.0; stride * N];
         for channel in 0..channels {
             for (field, value) in of(channel).into_iter().enumerate() {
-                values[field * channels + channel] = value;
+                values[field * stride + channel] = value;
             }
         }
-        Self { values }
+        Self { values, channels }
     }
 
     pub(super) fn fields(&self) -> [&[f32]; N] {
-        let channels = self.values.len() / N;
-        std::array::from_fn(|field| &self.values[field * channels..][..channels])
+        std::array::from_fn(|field| &self.values[field * (self.channels + LINE)..][..self.channels])
     }
 }
 
@@ -36,9 +46,9 @@ pub(super) fn spread(field: &[f32], inner: usize, columns: &mut [f32]) {
 }
 
 /// All numbers of each column; see [`spread`].
-pub(super) fn spread_all<const N: usize>(fields: [&[f32]; N], inner: usize) -> [[f32; MOST_COLUMNS]; N] {
+pub(super) fn spread_all<const N: usize>(fields: [&[f32]; N], inner: usize) -> [Columns; N] {
     fields.map(|field| {
-        let mut columns = [0.0; MOST_COLUMNS];
+        let mut columns = NO_COLUMNS;
         spread(field, inner, &mut columns);
         columns
     })

@@ -118,18 +118,18 @@ pub(super) fn gradients<E: Element>(
     });
 }
 
-/// Calls back for the pieces of a stretch of an output that are converted at once, last first: where it begins in the
+/// Calls back for the pieces of a stretch of an output that are converted at once: where it begins in the
 /// stretch, its length, the length of its runs, and the channel it begins with.
 fn pieces(len: usize, run: usize, first: usize, mut piece: impl FnMut(usize, usize, usize, usize)) {
     if run > BLOCK || len < run {
-        for (plane, whole) in ranges(len, run).enumerate().rev() {
-            for range in ranges(whole.len(), BLOCK).rev() {
+        for (plane, whole) in ranges(len, run).enumerate() {
+            for range in ranges(whole.len(), BLOCK) {
                 piece(whole.start + range.start, range.len(), range.len(), first + plane);
             }
         }
     } else {
         let step = BLOCK / run * run;
-        for range in ranges(len, step).rev() {
+        for range in ranges(len, step) {
             piece(range.start, range.len(), run, first + range.start / run);
         }
     }
@@ -142,7 +142,7 @@ pub(super) fn normalize<E: Element>(
     x: &[E],
     y: &mut [E],
     (run, first): (usize, usize),
-    fields: [&[f32]; 5],
+    fields: [&[f32]; 4],
     workspace: &mut Workspace<E>,
 ) {
     pieces(y.len(), run, first, |start, len, run, channel| {
@@ -160,7 +160,7 @@ pub(super) fn input_gradient<E: Element>(
     (x, dy): (&[E], &[E]),
     dx: &mut [E],
     (run, first): (usize, usize),
-    fields: [&[f32]; 6],
+    fields: [&[f32]; 5],
     workspace: &mut Workspace<E>,
 ) {
     pieces(dx.len(), run, first, |start, len, run, channel| {

@@ -246,14 +246,14 @@ impl WithSimd for AddGradients<'_> {
     }
 }
 
-/// `((x - pivot) - difference) * invstd * gamma + beta`, by those fields. The runs of a row belong to the channels
+/// `(x - pivot) * invstd * gamma + shift`, by those fields. The runs of a row belong to the channels
 /// from `first` on, round and round.
 pub(super) struct Normalize<'a> {
     pub x: Rows<'a>,
     pub y: RowsMut<'a>,
     pub run: usize,
     pub first: usize,
-    pub fields: [&'a [f32]; 5],
+    pub fields: [&'a [f32]; 4],
 }
 
 impl WithSimd for Normalize<'_> {
@@ -262,30 +262,30 @@ impl WithSimd for Normalize<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let tail = Tail::of(simd, self.run);
-        let [pivot, difference, invstd, gamma, beta] = self.fields;
+        let [pivot, invstd, gamma, shift] = self.fields;
         let mut c = self.first;
         for row in 0..self.x.count {
             let runs = self.x.row(row).chunks_exact(self.run);
             for (x, y) in runs.zip(self.y.row(row).chunks_exact_mut(self.run)) {
-                let (p, d, i, g, b) = (pivot[c], difference[c], invstd[c], gamma[c], beta[c]);
-                let (ps, ds, is) = (simd.splat_f32s(p), simd.splat_f32s(d), simd.splat_f32s(i));
+                let (p, i, g, b) = (pivot[c], invstd[c], gamma[c], shift[c]);
+                let (ps, is) = (simd.splat_f32s(p), simd.splat_f32s(i));
                 let (gs, bs) = (simd.splat_f32s(g), simd.splat_f32s(b));
                 c = if c + 1 == pivot.len() { 0 } else { c + 1 };
                 if let Some(tail) = &tail {
                     let (x, _) = S::as_simd_f32s(&x[tail.start..]);
                     let (y, _) = S::as_mut_simd_f32s(&mut y[tail.start..]);
-                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(x[0], ps), ds), is);
+                    let x_hat = simd.mul_f32s(simd.sub_f32s(x[0], ps), is);
                     y[0] = simd.mul_add_e_f32s(x_hat, gs, bs);
                 }
                 let (xv, x_rest) = S::as_simd_f32s(x);
                 let (yv, y_rest) = S::as_mut_simd_f32s(y);
                 for (x, y) in xv.iter().zip(yv) {
-                    let x_hat = simd.mul_f32s(simd.sub_f32s(simd.sub_f32s(*x, ps), ds), is);
+                    let x_hat = simd.mul_f32s(simd.sub_f32s(*x, ps), is);
                     *y = simd.mul_add_e_f32s(x_hat, gs, bs);
                 }
                 if tail.is_none() {
                     for (x, y) in x_rest.iter().zip(y_rest) {
-                        *y = ((x - p) - d) * i * g + b;
+                        *y = (x - p) * i * g + b;
                     }
                 }
             }
@@ -293,15 +293,14 @@ impl WithSimd for Normalize<'_> {
     }
 }
 
-/// `(dy - mean_dy - (x - mean) * slope) * invstd * gamma`; the fields are pivot, difference, invstd, gamma, mean_dy and
-/// slope, otherwise as [`Normalize`].
+/// `(dy - (x - pivot) * slope - shift) * invstd * gamma`, by those fields; otherwise as [`Normalize`].
 pub(super) struct InputGradient<'a> {
     pub x: Rows<'a>,
     pub dy: Rows<'a>,
     pub dx: RowsMut<'a>,
     pub run: usize,
     pub first: usize,
-    pub fields: [&'a [f32]; 6],
+    pub fields: [&'a [f32]; 5],
 }
 
 impl WithSimd for InputGradient<'_> {
@@ -310,36 +309,35 @@ impl WithSimd for InputGradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let tail = Tail::of(simd, self.run);
-        let [pivot, difference, invstd, gamma, mean_dy, slope] = self.fields;
+        let [pivot, slope, shift, invstd, gamma] = self.fields;
         let mut c = self.first;
         for row in 0..self.x.count {
             let xs = self.x.row(row).chunks_exact(self.run);
             let dys = self.dy.row(row).chunks_exact(self.run);
             for ((x, dy), dx) in xs.zip(dys).zip(self.dx.row(row).chunks_exact_mut(self.run)) {
-                let (p, d, i) = (pivot[c], difference[c], invstd[c]);
-                let (g, m, k) = (gamma[c], mean_dy[c], slope[c]);
-                let (ps, ds, is) = (simd.splat_f32s(p), simd.splat_f32s(d), simd.splat_f32s(i));
-                let (gs, ms, ks) = (simd.splat_f32s(g), simd.splat_f32s(m), simd.splat_f32s(k));
+                let (p, k, m, i, g) = (pivot[c], slope[c], shift[c], invstd[c], gamma[c]);
+                let (ps, ks, ms) = (simd.splat_f32s(p), simd.splat_f32s(k), simd.splat_f32s(m));
+                let (is, gs) = (simd.splat_f32s(i), simd.splat_f32s(g));
                 c = if c + 1 == pivot.len() { 0 } else { c + 1 };
                 if let Some(tail) = &tail {
                     let (x, _) = S::as_simd_f32s(&x[tail.start..]);
                     let (dy, _) = S::as_simd_f32s(&dy[tail.start..]);
                     let (dx, _) = S::as_mut_simd_f32s(&mut dx[tail.start..]);
-                    let centered = simd.sub_f32s(simd.sub_f32s(x[0], ps), ds);
-                    let left = simd.negate_mul_add_e_f32s(centered, ks, simd.sub_f32s(dy[0], ms));
+                    let left = simd.negate_mul_add_e_f32s(simd.sub_f32s(x[0], ps), ks, dy[0]);
+                    let left = simd.sub_f32s(left, ms);
                     dx[0] = simd.mul_f32s(simd.mul_f32s(left, is), gs);
                 }
                 let (xv, x_rest) = S::as_simd_f32s(x);
                 let (dyv, dy_rest) = S::as_simd_f32s(dy);
                 let (dxv, dx_rest) = S::as_mut_simd_f32s(dx);
                 for ((x, dy), dx) in xv.iter().zip(dyv).zip(dxv) {
-                    let centered = simd.sub_f32s(simd.sub_f32s(*x, ps), ds);
-                    let left = simd.negate_mul_add_e_f32s(centered, ks, simd.sub_f32s(*dy, ms));
+                    let left = simd.negate_mul_add_e_f32s(simd.sub_f32s(*x, ps), ks, *dy);
+                    let left = simd.sub_f32s(left, ms);
                     *dx = simd.mul_f32s(simd.mul_f32s(left, is), gs);
                 }
                 if tail.is_none() {
                     for ((x, dy), dx) in x_rest.iter().zip(dy_rest).zip(dx_rest) {
-                        *dx = ((dy - m) - ((x - p) - d) * k) * i * g;
+                        *dx = ((dy - (x - p) * k) - m) * i * g;
                     }
                 }
             }

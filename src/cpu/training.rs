@@ -129,7 +129,7 @@ impl<E: Element> Pass<'_, E> {
         sums: &[Sums],
         saved: &mut [SavedStatistics],
         running: Running<'_>,
-    ) -> Parameters<5> {
+    ) -> Parameters<4> {
         for (saved, sums) in saved.iter_mut().zip(sums) {
             *saved = sums.saved(self.options.eps);
         }
@@ -142,7 +142,9 @@ impl<E: Element> Pass<'_, E> {
             let SavedStatistics { pivot, difference, invstd, .. } = saved[c];
             let gamma = self.gamma.map_or(1.0, |gamma| gamma[first + c]);
             let beta = self.beta.map_or(0.0, |beta| beta[first + c]);
-            [pivot, difference, invstd, gamma, beta]
+            // What the pivot leaves of the mean goes into the shift: x - pivot is exact near the mean.
+            let shift = f64::from(beta) - f64::from(difference) * f64::from(invstd) * f64::from(gamma);
+            [pivot, invstd, gamma, shift as f32]
         })
     }
 
