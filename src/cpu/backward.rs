@@ -4,7 +4,7 @@ use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional};
 use super::crew::for_each;
-use super::division::{Division, Extent, Tile};
+use super::division::{Division, Extent, Tile, merged};
 use super::element::{Element, Workspace};
 use super::parameters::Parameters;
 use super::{matrix, planes};
@@ -87,7 +87,7 @@ pub fn backward<E: Element>(
         match (extent.division(2), dx) {
             (Division::Whole(tiles), dx) => pass.whole(tiles, dx, &mut sums),
             (Division::Split { tiles, channels }, dx) => {
-                pass.sum(&tiles, channels, &mut sums);
+                sums = pass.sums(&tiles, channels);
                 if let Some(dx) = dx {
                     pass.input_gradient(&sums, dx);
                 }
@@ -178,17 +178,15 @@ impl<E: Element> Pass<'_, E> {
         });
     }
 
-    fn sum(&self, tiles: &[Tile], group: usize, sums: &mut [[f64; 2]]) {
+    fn sums(&self, tiles: &[Tile], group: usize) -> Vec<[f64; 2]> {
         let mut partial = vec![[0.0; 2]; tiles.len() * group];
         let tasks: Vec<(&Tile, &mut [[f64; 2]])> = tiles.iter().zip(partial.chunks_mut(group)).collect();
         for_each(self.extent.is_parallel(), tasks, |(tile, sums)| {
             self.gradients(tile, &mut sums[..tile.channels.len()], &mut Workspace::new());
         });
-        for (tile, partial) in tiles.iter().zip(partial.chunks(group)) {
-            for (sums, partial) in sums[tile.channels.clone()].iter_mut().zip(partial) {
-                *sums = [sums[0] + partial[0], sums[1] + partial[1]];
-            }
-        }
+        merged(self.extent, tiles, &partial, group, |sums, partial: &[f64; 2]| {
+            *sums = [sums[0] + partial[0], sums[1] + partial[1]];
+        })
     }
 
     fn input_gradient(&self, sums: &[[f64; 2]], dx: &mut [E]) {

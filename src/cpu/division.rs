@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::crew::for_each;
 use super::element::BLOCK;
 use crate::tensor::Shape;
 
@@ -164,4 +165,31 @@ pub(super) fn ranges(
 ) -> impl DoubleEndedIterator<Item = Range<usize>> + ExactSizeIterator + Clone {
     let part = part.max(1);
     (0..len.div_ceil(part)).map(move |i| i * part..len.min((i + 1) * part))
+}
+
+/// Channels whose statistics are worth a task.
+pub(super) const SHARE: usize = 128;
+
+/// The sums over all tiles of each channel, added up in their order. `partial` has a stretch of so many channels for
+/// each tile.
+pub(super) fn merged<T: Clone + Default + Send + Sync>(
+    extent: Extent,
+    tiles: &[Tile],
+    partial: &[T],
+    group: usize,
+    add: impl Fn(&mut T, &T) + Send + Sync,
+) -> Vec<T> {
+    let mut sums = vec![T::default(); extent.channels];
+    let shares: Vec<(usize, &mut [T])> = sums.chunks_mut(SHARE).enumerate().collect();
+    for_each(extent.is_parallel(), shares, |(share, sums)| {
+        let first = share * SHARE;
+        for (tile, partial) in tiles.iter().zip(partial.chunks(group)) {
+            let from = tile.channels.start.max(first);
+            let to = tile.channels.end.min(first + sums.len());
+            for channel in from..to {
+                add(&mut sums[channel - first], &partial[channel - tile.channels.start]);
+            }
+        }
+    });
+    sums
 }

@@ -6,7 +6,6 @@ use super::arguments::{check_dtype, check_length, check_optional};
 use super::crew::for_each;
 use super::division::Extent;
 use super::element::{Element, Workspace};
-use super::parameters::Parameters;
 use super::{matrix, planes};
 use crate::error::Error;
 use crate::options::{InferenceOptions, check_inference_eps};
@@ -72,12 +71,12 @@ pub fn inference<E: Element>(
     if shape.is_empty() {
         return Ok(());
     }
-    let parameters = Parameters::new(running_mean.len(), |c| {
-        let invstd = 1.0 / (f64::from(running_var[c]) + f64::from(options.eps)).sqrt();
-        let (gamma, beta) = (gamma.map_or(1.0, |gamma| gamma[c]), beta.map_or(0.0, |beta| beta[c]));
-        [running_mean[c], invstd as f32, gamma, beta]
-    });
-    outputs(Arch::new(), Extent::new(shape), x, y, parameters.fields());
+    let invstd: Vec<f32> = running_var.iter().map(|variance| 1.0 / (variance + options.eps).sqrt()).collect();
+    let neutral =
+        |given: Option<_>, value| if given.is_some() { vec![] } else { vec![value; running_mean.len()] };
+    let (ones, zeros) = (neutral(gamma, 1.0), neutral(beta, 0.0));
+    let fields = [running_mean, &invstd, gamma.unwrap_or(&ones), beta.unwrap_or(&zeros)];
+    outputs(Arch::new(), Extent::new(shape), x, y, fields);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional};
 use super::crew::for_each;
-use super::division::{Division, Extent, MOST_CHANNELS, Tile};
+use super::division::{Division, Extent, MOST_CHANNELS, SHARE, Tile, merged};
 use super::element::{Element, Workspace};
 use super::inference::outputs;
 use super::moments::Sums;
@@ -122,14 +122,8 @@ impl<E: Element> Pass<'_, E> {
         }
     }
 
-    /// Writes the statistics of some channels, and gives what their outputs are computed from.
-    fn finish(
-        &self,
-        first: usize,
-        sums: &[Sums],
-        saved: &mut [SavedStatistics],
-        running: Running<'_>,
-    ) -> Parameters<4> {
+    /// Writes the statistics of some channels.
+    fn finish(&self, sums: &[Sums], saved: &mut [SavedStatistics], running: Running<'_>) {
         for (saved, sums) in saved.iter_mut().zip(sums) {
             *saved = sums.saved(self.options.eps);
         }
@@ -138,6 +132,10 @@ impl<E: Element> Pass<'_, E> {
                 sums.update(options, mean, variance);
             }
         }
+    }
+
+    /// What the outputs of some channels are computed from.
+    fn parameters(&self, first: usize, saved: &[SavedStatistics]) -> Parameters<4> {
         Parameters::new(saved.len(), |c| {
             let SavedStatistics { pivot, difference, invstd, .. } = saved[c];
             let gamma = self.gamma.map_or(1.0, |gamma| gamma[first + c]);
@@ -150,10 +148,9 @@ impl<E: Element> Pass<'_, E> {
 
     fn whole(&self, tiles: Vec<Tile>, y: &mut [E], saved: &mut [SavedStatistics], running: Running<'_>) {
         let Some(group) = tiles.first().map(|tile| tile.channels.len()) else { return };
-        let (mut means, mut variances) = match running {
-            Some((mean, variance)) => (Some(mean.chunks_mut(group)), Some(variance.chunks_mut(group))),
-            None => (None, None),
-        };
+        let (means, variances) = running.unzip();
+        let mut means = means.map(|means| means.chunks_mut(group));
+        let mut variances = variances.map(|variances| variances.chunks_mut(group));
         let mut tasks: Vec<Whole<'_, E>> = Vec::with_capacity(tiles.len());
         for (tile, saved) in tiles.into_iter().zip(saved.chunks_mut(group)) {
             let running =
@@ -170,7 +167,8 @@ impl<E: Element> Pass<'_, E> {
             let sums = &mut sums[..tile.channels.len()];
             let workspace = &mut Workspace::new();
             self.moments(&tile, sums, workspace);
-            let parameters = self.finish(tile.channels.start, sums, saved, running);
+            self.finish(sums, saved, running);
+            let parameters = self.parameters(tile.channels.start, saved);
             // The last rows are the ones that are still in the nearest cache.
             for (row, y) in y.into_iter().enumerate().rev() {
                 let start = row * self.extent.stride() + tile.channels.start * self.extent.inner;
@@ -194,13 +192,16 @@ impl<E: Element> Pass<'_, E> {
         for_each(parallel, tasks, |(tile, sums)| {
             self.moments(tile, &mut sums[..tile.channels.len()], &mut Workspace::new())
         });
-        let mut sums = vec![Sums::default(); self.extent.channels];
-        for (tile, partial) in tiles.iter().zip(partial.chunks(group)) {
-            for (sums, partial) in sums[tile.channels.clone()].iter_mut().zip(partial) {
-                sums.add(partial);
-            }
-        }
-        let parameters = self.finish(0, &sums, saved, running);
+        let sums = merged(self.extent, &tiles, &partial, group, Sums::add);
+        let (means, variances) = running.unzip();
+        let mut means = means.map(|means| means.chunks_mut(SHARE));
+        let mut variances = variances.map(|variances| variances.chunks_mut(SHARE));
+        let mut next =
+            || means.as_mut().and_then(Iterator::next).zip(variances.as_mut().and_then(Iterator::next));
+        let shares =
+            sums.chunks(SHARE).zip(saved.chunks_mut(SHARE)).map(|(sums, saved)| (sums, saved, next()));
+        for_each(parallel, shares.collect(), |(sums, saved, running)| self.finish(sums, saved, running));
+        let parameters = self.parameters(0, saved);
         outputs(self.arch, self.extent, self.x, y, parameters.fields());
     }
 }
