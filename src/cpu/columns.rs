@@ -35,8 +35,8 @@ impl AddMoments<'_> {
         let squares = &mut S::as_mut_simd_f32s(self.squares).0[..width];
         for j in 0..width {
             let (mut sum, mut square) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
-            for n in 0..N {
-                let d = simd.sub_f32s(vectors[n][j], pivots[j]);
+            for row in &vectors {
+                let d = simd.sub_f32s(row[j], pivots[j]);
                 sum = simd.add_f32s(sum, d);
                 square = simd.mul_add_e_f32s(d, d, square);
             }

@@ -73,7 +73,7 @@ mod tests {
     /// neighbours.
     #[test]
     fn converts_exactly() {
-        let halves: Vec<half::f16> = (0..=u16::MAX).map(half::f16::from_bits).collect();
+        let halves: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).collect();
         let mut wide = vec![0.0f32; halves.len()];
         widen(&halves, &mut wide);
         for (half, wide) in halves.iter().zip(&wide) {
@@ -83,10 +83,10 @@ mod tests {
         // Every f32 with a mantissa of the f16's 10 bits, one more for the middle, and what is about it.
         let values: Vec<f32> = (1..0x000f_f800).flat_map(|high| near(high << 12)).collect();
         let values: Vec<f32> = values.iter().flat_map(|&value| [value, -value]).collect();
-        let mut narrowed = vec![half::f16::ZERO; values.len()];
+        let mut narrowed = vec![f16::ZERO; values.len()];
         narrow(&values, &mut narrowed);
         for (value, narrowed) in values.iter().zip(&narrowed) {
-            let expected = half::f16::from_f32(*value);
+            let expected = f16::from_f32(*value);
             assert!(
                 expected.to_bits() == narrowed.to_bits() || value.is_nan() && narrowed.is_nan(),
                 "{value:e}"

@@ -87,7 +87,7 @@ pub fn training<E: Element>(
     let running = running_mean.zip(running_var);
     match extent.division(1) {
         Division::Whole(tiles) => pass.whole(tiles, y, saved, running),
-        Division::Split { tiles, channels } => pass.split(tiles, channels, y, saved, running),
+        Division::Split { tiles, channels } => pass.split(&tiles, channels, y, saved, running),
     }
     Ok(())
 }
@@ -180,7 +180,7 @@ impl<E: Element> Pass<'_, E> {
 
     fn split(
         &self,
-        tiles: Vec<Tile>,
+        tiles: &[Tile],
         group: usize,
         y: &mut [E],
         saved: &mut [SavedStatistics],
@@ -190,9 +190,9 @@ impl<E: Element> Pass<'_, E> {
         let mut partial = vec![Sums::default(); tiles.len() * group];
         let tasks: Vec<(&Tile, &mut [Sums])> = tiles.iter().zip(partial.chunks_mut(group)).collect();
         for_each(parallel, tasks, |(tile, sums)| {
-            self.moments(tile, &mut sums[..tile.channels.len()], &mut Workspace::new())
+            self.moments(tile, &mut sums[..tile.channels.len()], &mut Workspace::new());
         });
-        let sums = merged(self.extent, &tiles, &partial, group, Sums::add);
+        let sums = merged(self.extent, tiles, &partial, group, Sums::add);
         let (means, variances) = running.unzip();
         let mut means = means.map(|means| means.chunks_mut(SHARE));
         let mut variances = variances.map(|variances| variances.chunks_mut(SHARE));

@@ -33,7 +33,7 @@ fn value(shape: &Shape, i: usize) -> usize {
 
 #[track_caller]
 fn step(
-    place: String,
+    place: impl std::fmt::Display,
     case: &Case,
     options: &TrainingOptions,
     data: Data,
@@ -123,7 +123,7 @@ fn constant_channels() {
                 for affine in Affine::ALL {
                     let options = TrainingOptions { affine, ..Default::default() };
                     let place = format!("{shape}: constant {pair:?}");
-                    let (trained, gradients) = step(place.clone(), &case, &options, Data::Plain);
+                    let (trained, gradients) = step(&place, &case, &options, Data::Plain);
                     let beta = |i: usize| if affine.has_beta() { case.beta[case.channel(i)] } else { 0.0 };
                     let expected: Vec<f64> = (0..case.x.len()).map(beta).collect();
                     let expected = reference::stored(dtype, &expected);

@@ -33,7 +33,7 @@ trait Value: Element {
 
 impl Value for f32 {
     fn of(value: f64) -> Self {
-        value as f32
+        value as Self
     }
 
     fn wide(self) -> f64 {
