@@ -163,7 +163,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--quick", action="store_true", help="batches of 32 only, 5 rounds")
+    parser.add_argument("--quick", action="store_true", help="batches of 256 left out")
     parser.add_argument("--f32", action="store_true", help="no f16")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", default="", help="cells whose name contains this")
@@ -176,16 +176,19 @@ def main():
     torch.set_grad_enabled(False)
     threads = torch.get_num_threads()
     ours = Ours(arguments.binary or find_binary(), threads)
-    rounds = 5 if arguments.quick else arguments.rounds
+    rounds = arguments.rounds
     about = {
         "processor": processor(),
         "threads": threads,
         "torch": torch.__version__,
         "torch_simd": torch.backends.cpu.get_cpu_capability(),
         "rounds": rounds,
+        "load_before": os.getloadavg()[0],
     }
     print(f"{about['processor']}, {threads} threads; PyTorch {torch.__version__} ({about['torch_simd']}); "
-          f"medians of {rounds} turns\n")
+          f"medians of {rounds} turns; "
+          f"load {about['load_before']:.1f} before")
+    print(f"`{' '.join(sys.argv[1:])}`\n")
     print("| shape | layout | dtype | operation | ours ms | PyTorch ms | PyTorch / ours | range | fastest | ours / copy |")
     print("|---|---|---|---|--:|--:|--:|---|--:|--:|")
     rows = []
@@ -216,6 +219,8 @@ def main():
             worst = min(some, key=lambda row: row[key])
             print(f"| {len(some)}, {dtype or 'all'} {operation or ''} | {name} | {geomean([r[key] for r in some]):.2f} "
                   f"| {worst[key]:.2f} | {worst['shape']} {worst['layout']} {worst['dtype']} {worst['operation']} |")
+    about["load_after"] = os.getloadavg()[0]
+    print(f"\nload {about['load_after']:.1f} after, this program's own threads among it")
     if arguments.json:
         arguments.json.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
 

@@ -84,7 +84,7 @@ pub fn backward<E: Element>(
     if !shape.is_empty() {
         let statistics = Parameters::new(saved.len(), |c| [saved[c].pivot, saved[c].difference]);
         let pass = Pass { arch: Arch::new(), extent, x, dy, saved, statistics, gamma };
-        match (extent.division(2), dx) {
+        match (extent.division(), dx) {
             (Division::Whole(tiles), dx) => pass.whole(tiles, dx, &mut sums),
             (Division::Split { tiles, channels }, dx) => {
                 sums = pass.sums(&tiles, channels);

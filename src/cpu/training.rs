@@ -85,7 +85,7 @@ pub fn training<E: Element>(
     let extent = Extent::new(shape);
     let pass = Pass { arch: Arch::new(), extent, x, gamma, beta, options };
     let running = running_mean.zip(running_var);
-    match extent.division(1) {
+    match extent.division() {
         Division::Whole(tiles) => pass.whole(tiles, y, saved, running),
         Division::Split { tiles, channels } => pass.split(&tiles, channels, y, saved, running),
     }
