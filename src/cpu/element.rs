@@ -1,6 +1,6 @@
 //! The storage types of a tensor, and blocks of them as the f32 that the kernels compute in.
 
-use super::halves::{narrow, widen};
+use super::halves::{self, narrow, widen};
 
 use crate::tensor::Dtype;
 
@@ -106,7 +106,28 @@ pub(super) mod sealed {
             scratch: &mut Self::Scratch,
             write: impl FnOnce(RowsMut<'_>),
         );
+
+        /// An output without a detour over f32 in memory, where there is a way; false where there is none, and nothing has
+        /// been done. Runs have a length and a first channel; see the kernels of the same names.
+        fn normalize_runs(_: &[Self], _: &mut [Self], _: (usize, usize), _: [&[f32]; 4]) -> bool {
+            false
+        }
+
+        fn gradient_runs(_: Pair<'_, Self>, _: &mut [Self], _: (usize, usize), _: [&[f32]; 5]) -> bool {
+            false
+        }
+
+        fn normalize_rows(_: &[Self], _: &mut [Self], _: Layout, _: [&[f32]; 4]) -> bool {
+            false
+        }
+
+        fn gradient_rows(_: Pair<'_, Self>, _: &mut [Self], _: Layout, _: [&[f32]; 5]) -> bool {
+            false
+        }
     }
+
+    /// x and dy.
+    pub type Pair<'a, E> = (&'a [E], &'a [E]);
 }
 
 impl sealed::Storage for f32 {
@@ -183,5 +204,31 @@ impl sealed::Storage for half::f16 {
                 narrow(wide, &mut row[..width]);
             }
         }
+    }
+
+    fn normalize_runs(x: &[Self], y: &mut [Self], runs: (usize, usize), fields: [&[f32]; 4]) -> bool {
+        halves::normalize_runs(x, y, runs, fields)
+    }
+
+    fn gradient_runs(
+        tensors: sealed::Pair<'_, Self>,
+        dx: &mut [Self],
+        runs: (usize, usize),
+        fields: [&[f32]; 5],
+    ) -> bool {
+        halves::gradient_runs(tensors, dx, runs, fields)
+    }
+
+    fn normalize_rows(x: &[Self], y: &mut [Self], layout: Layout, fields: [&[f32]; 4]) -> bool {
+        halves::normalize_rows(x, y, layout, fields)
+    }
+
+    fn gradient_rows(
+        tensors: sealed::Pair<'_, Self>,
+        dx: &mut [Self],
+        layout: Layout,
+        fields: [&[f32]; 5],
+    ) -> bool {
+        halves::gradient_rows(tensors, dx, layout, fields)
     }
 }

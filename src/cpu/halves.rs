@@ -5,6 +5,8 @@ use half::slice::HalfFloatSliceExt;
 use multiversion::multiversion;
 use multiversion::target::match_target;
 
+use super::element::Layout;
+
 /// As many values of each.
 #[multiversion(targets("x86_64+avx+f16c"))]
 pub(super) fn widen(values: &[f16], wide: &mut [f32]) {
@@ -20,6 +22,76 @@ pub(super) fn narrow(wide: &[f32], values: &mut [f16]) {
     match_target! {
         "x86_64+avx+f16c" => by_eight::narrow(wide, values),
         _ => values.convert_from_f32_slice(wide),
+    }
+}
+
+/// As [`Normalize`](super::runs::Normalize) of one row; false where nothing was done, for want of the instructions.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn normalize_runs(x: &[f16], y: &mut [f16], runs: (usize, usize), fields: [&[f32]; 4]) -> bool {
+    match_target! {
+        "x86_64+avx2+fma+f16c" => {
+            super::halves_x86::normalize_runs(x, y, runs, fields);
+            true
+        }
+        _ => {
+            let _ = (x, y, runs, fields);
+            false
+        }
+    }
+}
+
+/// As [`InputGradient`](super::runs::InputGradient) of one row.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn gradient_runs(
+    tensors: (&[f16], &[f16]),
+    dx: &mut [f16],
+    runs: (usize, usize),
+    fields: [&[f32]; 5],
+) -> bool {
+    match_target! {
+        "x86_64+avx2+fma+f16c" => {
+            super::halves_x86::gradient_runs(tensors, dx, runs, fields);
+            true
+        }
+        _ => {
+            let _ = (tensors, dx, runs, fields);
+            false
+        }
+    }
+}
+
+/// As [`Normalize`](super::columns::Normalize).
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn normalize_rows(x: &[f16], y: &mut [f16], layout: Layout, fields: [&[f32]; 4]) -> bool {
+    match_target! {
+        "x86_64+avx2+fma+f16c" => {
+            super::halves_x86::normalize_rows(x, y, layout, fields);
+            true
+        }
+        _ => {
+            let _ = (x, y, layout, fields);
+            false
+        }
+    }
+}
+
+/// As [`InputGradient`](super::columns::InputGradient).
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn gradient_rows(
+    tensors: (&[f16], &[f16]),
+    dx: &mut [f16],
+    layout: Layout,
+    fields: [&[f32]; 5],
+) -> bool {
+    match_target! {
+        "x86_64+avx2+fma+f16c" => {
+            super::halves_x86::gradient_rows(tensors, dx, layout, fields);
+            true
+        }
+        _ => {
+            let _ = (tensors, dx, layout, fields);
+            false
+        }
     }
 }
 

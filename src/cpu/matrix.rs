@@ -1,6 +1,8 @@
 //! Reductions and outputs where neighbouring values belong to different channels: channels last, and runs shorter than
 //! a vector. A row of the tensor is a row of a matrix, and its columns belong to channels.
 
+use std::ops::Range;
+
 use pulp::Arch;
 
 use super::columns::{AddGradients, AddMoments, InputGradient, Normalize, Totals};
@@ -25,7 +27,7 @@ struct Region {
 }
 
 /// The rows of a stretch of whole rows of the tensor: folded to whole vectors, and those left over.
-fn regions(extent: Extent, rows: std::ops::Range<usize>, channels: std::ops::Range<usize>) -> [Region; 2] {
+fn regions(extent: Extent, rows: Range<usize>, channels: Range<usize>) -> [Region; 2] {
     let (stride, inner) = (extent.stride(), extent.inner);
     let fold = if channels.len() == extent.channels { extent.fold() } else { 1 };
     let start = rows.start * stride + channels.start * inner;
@@ -225,6 +227,9 @@ pub(super) fn normalize<E: Element>(
     workspace: &mut Workspace<E>,
 ) {
     outputs(extent, y.len() / extent.stride(), fields, |part, fields| {
+        if E::normalize_rows(&x[part.start..], &mut y[part.start..], part.layout(), fields) {
+            return;
+        }
         let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
         E::write(&mut y[part.start..], part.layout(), &mut workspace.output, |y| {
             arch.dispatch(Normalize { x, y, fields });
@@ -242,6 +247,10 @@ pub(super) fn input_gradient<E: Element>(
     workspace: &mut Workspace<E>,
 ) {
     outputs(extent, dx.len() / extent.stride(), fields, |part, fields| {
+        let tensors = (&x[part.start..], &dy[part.start..]);
+        if E::gradient_rows(tensors, &mut dx[part.start..], part.layout(), fields) {
+            return;
+        }
         let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
         let dy = E::read(&dy[part.start..], part.layout(), &mut workspace.dy);
         E::write(&mut dx[part.start..], part.layout(), &mut workspace.output, |dx| {

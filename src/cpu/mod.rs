@@ -32,6 +32,8 @@ mod crew;
 mod division;
 mod element;
 mod halves;
+#[cfg(target_arch = "x86_64")]
+mod halves_x86;
 mod inference;
 mod matrix;
 mod moments;

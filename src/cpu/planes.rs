@@ -123,7 +123,8 @@ pub(super) fn gradients<E: Element>(
 fn pieces(len: usize, run: usize, first: usize, mut piece: impl FnMut(usize, usize, usize, usize)) {
     if run > BLOCK || len < run {
         for (plane, whole) in ranges(len, run).enumerate() {
-            for range in ranges(whole.len(), BLOCK) {
+            // Of like lengths, so that none is shorter than a vector.
+            for range in ranges(whole.len(), whole.len().div_ceil(whole.len().div_ceil(BLOCK))) {
                 piece(whole.start + range.start, range.len(), range.len(), first + plane);
             }
         }
@@ -145,6 +146,9 @@ pub(super) fn normalize<E: Element>(
     fields: [&[f32]; 4],
     workspace: &mut Workspace<E>,
 ) {
+    if E::normalize_runs(x, y, (run.min(y.len()), first), fields) {
+        return;
+    }
     pieces(y.len(), run, first, |start, len, run, channel| {
         let first = channel % fields[0].len();
         let x = E::read(&x[start..], Layout::line(len), &mut workspace.x);
@@ -163,6 +167,9 @@ pub(super) fn input_gradient<E: Element>(
     fields: [&[f32]; 5],
     workspace: &mut Workspace<E>,
 ) {
+    if E::gradient_runs((x, dy), dx, (run.min(dx.len()), first), fields) {
+        return;
+    }
     pieces(dx.len(), run, first, |start, len, run, channel| {
         let first = channel % fields[0].len();
         let x = E::read(&x[start..], Layout::line(len), &mut workspace.x);
