@@ -198,7 +198,15 @@ pub enum Error {
         /// Name of the other.
         other: &'static str,
     },
-    /// A slice given to the CPU reference has the wrong length.
+    /// The slices given to a function of the CPU path hold another storage type than the shape says.
+    #[error("shape: storage type is {got}, needs to be {needs}, that of the slices")]
+    Dtype {
+        /// Storage type of the shape.
+        got: &'static str,
+        /// Storage type of the slices.
+        needs: &'static str,
+    },
+    /// A slice given to the CPU path or to the reference has the wrong length.
     #[error("{argument}: has {got} elements, needs {needs}")]
     Length {
         /// Name of the slice.

@@ -78,6 +78,12 @@
 //! after the merge: an all-reduce that adds up gradients must leave them out, or count each once. dy belongs to the
 //! loss of the whole batch. The result agrees with the undivided operation to rounding, not in bits.
 //!
+//! # Without a GPU
+//!
+//! The module `cpu` has the three operations as functions over slices, on all cores, with the same conventions, errors
+//! and bounds. It comes with the cargo feature `cpu`, which is on by default and brings rayon, pulp and multiversion.
+//! What one side saved of the forward pass, the other can take for its backward pass.
+//!
 //! # Conventions
 //!
 //! Where systems differ, the default is PyTorch's answer.
@@ -128,6 +134,8 @@
 
 mod backward;
 mod caps;
+#[cfg(feature = "cpu")]
+pub mod cpu;
 mod encode;
 mod error;
 mod inference;

@@ -159,6 +159,12 @@ impl Shape {
         self.len() == 0
     }
 
+    /// Refuses one value per channel, whose variance says nothing. An empty batch is no error: it changes nothing.
+    pub(crate) fn check_values(&self) -> Result<(), Error> {
+        let got = self.values_per_channel();
+        if got == 1 { Err(Error::TooFewValues { got: 1, shape: self.to_string() }) } else { Ok(()) }
+    }
+
     /// Bytes that a buffer must hold for the tensor: its size, rounded up to whole 32-bit words.
     ///
     /// ```

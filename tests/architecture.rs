@@ -24,8 +24,12 @@ const ORDER: [&str; 16] = [
 ];
 
 /// Those that stand beside, and the words that they use.
-const BESIDE: [(&str, &[&str]); 3] =
-    [("reference", &["error", "tensor", "options"]), ("verify", &[]), ("readback", &["error"])];
+const BESIDE: [(&str, &[&str]); 4] = [
+    ("cpu", &["error", "tensor", "statistics", "options"]),
+    ("reference", &["error", "tensor", "options"]),
+    ("verify", &[]),
+    ("readback", &["error"]),
+];
 
 /// Words and decisions, up to the text of a shader: the same answer to the same question, wherever and whenever.
 const PURE: [&str; 9] =

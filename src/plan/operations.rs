@@ -68,7 +68,7 @@ impl Plan {
     ) -> Result<Self, Error> {
         check_training_eps(options.eps)?;
         options.running.map_or(Ok(()), |running| running.check())?;
-        check_values(shape)?;
+        shape.check_values()?;
         match strategy {
             Strategy::General => general::training(shape, options, caps),
             Strategy::Split => split::training(shape, options, caps),
@@ -119,7 +119,7 @@ impl Plan {
         if !(gradients.dx || gradients.dgamma || gradients.dbeta) {
             return Err(Error::NoGradients);
         }
-        check_values(shape)?;
+        shape.check_values()?;
         match strategy {
             Strategy::General => general::backward(shape, options, caps),
             Strategy::Split => split::backward(shape, options, caps),
@@ -245,13 +245,4 @@ fn chosen(
             Ok(Plan { why: Some("no other way fits the device's limits"), ..general })
         }
     }
-}
-
-/// An empty batch is no error: it changes nothing.
-fn check_values(shape: &Shape) -> Result<(), Error> {
-    let got = shape.values_per_channel();
-    if got == 1 {
-        return Err(Error::TooFewValues { got: 1, shape: shape.to_string() });
-    }
-    Ok(())
 }

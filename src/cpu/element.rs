@@ -1,0 +1,234 @@
+//! The storage types of a tensor, and blocks of them as the f32 that the kernels compute in.
+
+use super::halves::{self, narrow, widen};
+
+use crate::tensor::Dtype;
+
+/// Values that are converted at once: an input and an output of 16 KiB stay in the first-level cache.
+pub(super) const BLOCK: usize = 4096;
+
+/// A storage type that the functions of [`cpu`](crate::cpu) take: f32, and f16 by the crate `half`.
+///
+/// ```
+/// use wgpu_batchnorm::cpu::Element;
+///
+/// fn takes<E: Element>(_: &[E]) {}
+/// takes(&[1.0f32]);
+/// takes(&[half::f16::ONE]);
+/// ```
+pub trait Element: sealed::Storage {}
+
+impl Element for f32 {}
+impl Element for half::f16 {}
+
+/// Where the blocks of a task are converted to; nothing where there is nothing to convert.
+#[derive(Debug)]
+pub(super) struct Workspace<E: Element> {
+    pub x: E::Scratch,
+    pub dy: E::Scratch,
+    pub output: E::Scratch,
+}
+
+impl<E: Element> Workspace<E> {
+    pub(super) fn new() -> Self {
+        Self { x: E::scratch(), dy: E::scratch(), output: E::scratch() }
+    }
+}
+
+/// How rows of the same width lie in a tensor: `stride` values apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    pub stride: usize,
+    pub count: usize,
+    pub width: usize,
+}
+
+impl Layout {
+    /// One row of so many values.
+    pub fn line(width: usize) -> Self {
+        Self { stride: width, count: 1, width }
+    }
+}
+
+/// Rows that are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    pub values: &'a [f32],
+    pub stride: usize,
+    pub count: usize,
+    pub width: usize,
+}
+
+impl<'a> Rows<'a> {
+    #[inline(always)]
+    pub fn row(&self, index: usize) -> &'a [f32] {
+        &self.values[index * self.stride..][..self.width]
+    }
+}
+
+/// Rows that are written.
+#[derive(Debug)]
+pub struct RowsMut<'a> {
+    pub values: &'a mut [f32],
+    pub stride: usize,
+    pub count: usize,
+    pub width: usize,
+}
+
+impl RowsMut<'_> {
+    #[inline(always)]
+    pub fn row(&mut self, index: usize) -> &mut [f32] {
+        &mut self.values[index * self.stride..][..self.width]
+    }
+}
+
+pub(super) mod sealed {
+    use super::{Dtype, Layout, Rows, RowsMut};
+
+    /// How a storage type becomes f32 and back.
+    pub trait Storage: Copy + Send + Sync + 'static {
+        const DTYPE: Dtype;
+
+        /// Where a block is converted to.
+        type Scratch: std::fmt::Debug;
+
+        fn scratch() -> Self::Scratch;
+
+        fn widen(self) -> f32;
+
+        /// Rows of a tensor as f32: as they are, or converted. Converted ones are `BLOCK` values at most.
+        fn read<'a>(values: &'a [Self], layout: Layout, scratch: &'a mut Self::Scratch) -> Rows<'a>;
+
+        /// Has rows of a tensor written as f32: as they are, or converted after it.
+        fn write(
+            values: &mut [Self],
+            layout: Layout,
+            scratch: &mut Self::Scratch,
+            write: impl FnOnce(RowsMut<'_>),
+        );
+
+        /// An output without a detour over f32 in memory, where there is a way; false where there is none, and nothing has
+        /// been done. Runs have a length and a first channel; see the kernels of the same names.
+        fn normalize_runs(_: &[Self], _: &mut [Self], _: (usize, usize), _: [&[f32]; 4]) -> bool {
+            false
+        }
+
+        fn gradient_runs(_: Pair<'_, Self>, _: &mut [Self], _: (usize, usize), _: [&[f32]; 5]) -> bool {
+            false
+        }
+
+        fn normalize_rows(_: &[Self], _: &mut [Self], _: Layout, _: [&[f32]; 4]) -> bool {
+            false
+        }
+
+        fn gradient_rows(_: Pair<'_, Self>, _: &mut [Self], _: Layout, _: [&[f32]; 5]) -> bool {
+            false
+        }
+    }
+
+    /// x and dy.
+    pub type Pair<'a, E> = (&'a [E], &'a [E]);
+}
+
+impl sealed::Storage for f32 {
+    const DTYPE: Dtype = Dtype::F32;
+
+    type Scratch = ();
+
+    fn scratch() {}
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    fn read<'a>(
+        values: &'a [Self],
+        Layout { stride, count, width }: Layout,
+        (): &'a mut Self::Scratch,
+    ) -> Rows<'a> {
+        Rows { values, stride, count, width }
+    }
+
+    #[inline(always)]
+    fn write(
+        values: &mut [Self],
+        Layout { stride, count, width }: Layout,
+        (): &mut Self::Scratch,
+        write: impl FnOnce(RowsMut<'_>),
+    ) {
+        write(RowsMut { values, stride, count, width });
+    }
+}
+
+impl sealed::Storage for half::f16 {
+    const DTYPE: Dtype = Dtype::F16;
+
+    type Scratch = [f32; BLOCK];
+
+    fn scratch() -> Self::Scratch {
+        [0.0; BLOCK]
+    }
+
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+
+    fn read<'a>(
+        values: &'a [Self],
+        Layout { stride, count, width }: Layout,
+        scratch: &'a mut Self::Scratch,
+    ) -> Rows<'a> {
+        if stride == width || count == 1 {
+            widen(&values[..count * width], &mut scratch[..count * width]);
+        } else {
+            for (row, wide) in values.chunks(stride).zip(scratch.chunks_exact_mut(width)).take(count) {
+                widen(&row[..width], wide);
+            }
+        }
+        Rows { values: scratch, stride: width, count, width }
+    }
+
+    fn write(
+        values: &mut [Self],
+        Layout { stride, count, width }: Layout,
+        scratch: &mut Self::Scratch,
+        write: impl FnOnce(RowsMut<'_>),
+    ) {
+        write(RowsMut { values: scratch, stride: width, count, width });
+        if stride == width || count == 1 {
+            narrow(&scratch[..count * width], &mut values[..count * width]);
+        } else {
+            for (row, wide) in values.chunks_mut(stride).zip(scratch.chunks_exact(width)).take(count) {
+                narrow(wide, &mut row[..width]);
+            }
+        }
+    }
+
+    fn normalize_runs(x: &[Self], y: &mut [Self], runs: (usize, usize), fields: [&[f32]; 4]) -> bool {
+        halves::normalize_runs(x, y, runs, fields)
+    }
+
+    fn gradient_runs(
+        tensors: sealed::Pair<'_, Self>,
+        dx: &mut [Self],
+        runs: (usize, usize),
+        fields: [&[f32]; 5],
+    ) -> bool {
+        halves::gradient_runs(tensors, dx, runs, fields)
+    }
+
+    fn normalize_rows(x: &[Self], y: &mut [Self], layout: Layout, fields: [&[f32]; 4]) -> bool {
+        halves::normalize_rows(x, y, layout, fields)
+    }
+
+    fn gradient_rows(
+        tensors: sealed::Pair<'_, Self>,
+        dx: &mut [Self],
+        layout: Layout,
+        fields: [&[f32]; 5],
+    ) -> bool {
+        halves::gradient_rows(tensors, dx, layout, fields)
+    }
+}

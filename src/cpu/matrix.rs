@@ -1,0 +1,260 @@
+//! Reductions and outputs where neighbouring values belong to different channels: channels last, and runs shorter than
+//! a vector. A row of the tensor is a row of a matrix, and its columns belong to channels.
+
+use std::ops::Range;
+
+use pulp::Arch;
+
+use super::columns::{AddGradients, AddMoments, InputGradient, Normalize, Totals};
+use super::division::{Extent, MOST_COLUMNS, Tile, ranges};
+use super::element::{BLOCK, Element, Layout, Workspace};
+use super::moments::{Sums, is_far, moved};
+use super::parameters::{NO_COLUMNS, spread, spread_all};
+
+/// Rows that one f32 sum goes over.
+const DEEPEST: usize = 256;
+
+/// Rows that the first pivot is the mean of.
+const SAMPLE: usize = 8;
+
+/// Rows of a matrix that lie `stride` values apart, each one or several rows of the tensor.
+#[derive(Clone, Copy)]
+struct Region {
+    start: usize,
+    stride: usize,
+    rows: usize,
+    width: usize,
+}
+
+/// The rows of a stretch of whole rows of the tensor: folded to whole vectors, and those left over.
+fn regions(extent: Extent, rows: Range<usize>, channels: Range<usize>) -> [Region; 2] {
+    let (stride, inner) = (extent.stride(), extent.inner);
+    let fold = if channels.len() == extent.channels { extent.fold() } else { 1 };
+    let start = rows.start * stride + channels.start * inner;
+    let folded = rows.len() / fold;
+    let width = channels.len() * inner;
+    let left = start + folded * fold * stride;
+    [
+        Region { start, stride: fold * stride, rows: folded, width: fold * width },
+        Region { start: left, stride, rows: rows.len() - folded * fold, width },
+    ]
+}
+
+impl Region {
+    /// Its rows in parts.
+    fn parts(self, rows: usize) -> impl Iterator<Item = Self> {
+        ranges(self.rows, rows).map(move |rows| Self {
+            start: self.start + rows.start * self.stride,
+            rows: rows.len(),
+            ..self
+        })
+    }
+
+    /// In parts that are converted at once.
+    fn conversions(self) -> impl Iterator<Item = Self> {
+        self.parts((BLOCK / self.width).max(1))
+    }
+
+    fn layout(self) -> Layout {
+        Layout { stride: self.stride, count: self.rows, width: self.width }
+    }
+}
+
+/// The sums over each channel of a tile.
+pub(super) fn moments<E: Element>(
+    arch: Arch,
+    extent: Extent,
+    x: &[E],
+    tile: &Tile,
+    sums: &mut [Sums],
+    workspace: &mut Workspace<E>,
+) {
+    for region in regions(extent, tile.rows.clone(), tile.channels.clone()) {
+        if region.rows > 0 {
+            region_moments(arch, extent.inner, x, region, sums, workspace);
+        }
+    }
+    let stride = extent.stride();
+    for (c, sums) in sums.iter_mut().enumerate().filter(|(_, sums)| !sums.is_finite()) {
+        let first = (tile.channels.start + c) * extent.inner;
+        let rows = tile.rows.clone().map(|row| &x[row * stride + first..][..extent.inner]);
+        *sums = Sums::exact(rows.flatten().map(|x| x.widen()));
+    }
+}
+
+fn region_moments<E: Element>(
+    arch: Arch,
+    inner: usize,
+    x: &[E],
+    region: Region,
+    sums: &mut [Sums],
+    workspace: &mut Workspace<E>,
+) {
+    let (channels, width) = (sums.len(), region.width);
+    let (mut of_columns, mut of_channels) = ([NO_COLUMNS; 3], [[0.0; MOST_COLUMNS]; 5]);
+    let [of_column, column_sums, column_squares] = of_columns.each_mut().map(|columns| &mut columns[..width]);
+    // Of a block, and of all blocks since the channel's pivot has moved.
+    let [block_sums, block_squares, all_sums, all_squares, counts] =
+        of_channels.each_mut().map(|channel| &mut channel[..channels]);
+    let mut pivots = [0.0; MOST_COLUMNS];
+    let pivots = &mut pivots[..channels];
+
+    // The first pivots are means of the first rows; a pivot of 0 makes the sums plain ones.
+    let sample = Region { rows: region.rows.min(SAMPLE), ..region };
+    let sampled = (sample.rows * (width / channels)) as f64;
+    for part in sample.conversions() {
+        let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+        arch.dispatch(AddMoments { x, pivots: of_column, sums: column_sums, squares: column_squares });
+    }
+    arch.dispatch(Totals { columns: column_sums, inner, totals: block_sums });
+    for (pivot, sum) in pivots.iter_mut().zip(block_sums.iter()) {
+        *pivot = moved(0.0, sampled, *sum);
+    }
+    spread(pivots, inner, of_column);
+
+    for block in region.parts(DEEPEST) {
+        let count = (block.rows * (width / channels)) as f64;
+        for last in [false, true] {
+            column_sums.fill(0.0);
+            column_squares.fill(0.0);
+            for part in block.conversions() {
+                let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+                arch.dispatch(AddMoments {
+                    x,
+                    pivots: of_column,
+                    sums: column_sums,
+                    squares: column_squares,
+                });
+            }
+            arch.dispatch(Totals { columns: column_sums, inner, totals: block_sums });
+            arch.dispatch(Totals { columns: column_squares, inner, totals: block_squares });
+            let far = |c: usize| is_far(count, [block_sums[c], block_squares[c]]);
+            if last || !(0..channels).fold(false, |any, c| any | far(c)) {
+                break;
+            }
+            for c in (0..channels).filter(|&c| far(c)) {
+                sums[c].add(&Sums::about(pivots[c], counts[c], [all_sums[c], all_squares[c]]));
+                [counts[c], all_sums[c], all_squares[c]] = [0.0; 3];
+                pivots[c] = moved(pivots[c], count, block_sums[c]);
+            }
+            spread(pivots, inner, of_column);
+        }
+        for c in 0..channels {
+            all_sums[c] += block_sums[c];
+            all_squares[c] += block_squares[c];
+            counts[c] += count;
+        }
+    }
+    for (c, sums) in sums.iter_mut().enumerate() {
+        sums.add(&Sums::about(pivots[c], counts[c], [all_sums[c], all_squares[c]]));
+    }
+}
+
+/// The sums of dy and of `dy * (x - mean)` over each channel of a tile; `fields` are pivot and difference of all channels.
+pub(super) fn gradients<E: Element>(
+    arch: Arch,
+    extent: Extent,
+    (x, dy): (&[E], &[E]),
+    fields: [&[f32]; 2],
+    tile: &Tile,
+    sums: &mut [[f64; 2]],
+    workspace: &mut Workspace<E>,
+) {
+    let (inner, channels) = (extent.inner, tile.channels.len());
+    let fields = spread_all(fields.map(|field| &field[tile.channels.clone()]), inner);
+    let mut columns = [NO_COLUMNS; 2];
+    let mut of_channel = [0.0; MOST_COLUMNS];
+    let of_channel = &mut of_channel[..channels];
+    for region in regions(extent, tile.rows.clone(), tile.channels.clone()) {
+        let width = region.width;
+        for block in region.parts(DEEPEST) {
+            let [column_sums, column_products] = &mut columns;
+            let (column_sums, column_products) = (&mut column_sums[..width], &mut column_products[..width]);
+            column_sums.fill(0.0);
+            column_products.fill(0.0);
+            for part in block.conversions() {
+                let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+                let dy = E::read(&dy[part.start..], part.layout(), &mut workspace.dy);
+                let fields = [&fields[0][..width], &fields[1][..width]];
+                let products = &mut *column_products;
+                arch.dispatch(AddGradients { x, dy, fields, sums: column_sums, products });
+            }
+            for (which, columns) in [column_sums, column_products].into_iter().enumerate() {
+                arch.dispatch(Totals { columns, inner, totals: of_channel });
+                for (sums, total) in sums.iter_mut().zip(of_channel.iter()) {
+                    sums[which] += total;
+                }
+            }
+        }
+    }
+}
+
+/// Calls back for the regions of a stretch of whole rows of an output, with the numbers of their columns.
+fn outputs<const N: usize>(
+    extent: Extent,
+    rows: usize,
+    fields: [&[f32]; N],
+    mut output: impl FnMut(Region, [&[f32]; N]),
+) {
+    if extent.inner == 1 && extent.fold() == 1 {
+        // The numbers are there as they are needed, so that memory can be gone through from its beginning to its end.
+        for rows in ranges(rows, BLOCK / extent.stride()) {
+            for channels in ranges(extent.channels, BLOCK) {
+                let fields = fields.map(|field| &field[channels.clone()]);
+                let [region, _] = regions(extent, rows.clone(), channels);
+                output(region, fields);
+            }
+        }
+        return;
+    }
+    for channels in ranges(extent.channels, extent.tile_channels()) {
+        let columns = spread_all(fields.map(|field| &field[channels.clone()]), extent.inner);
+        for region in regions(extent, 0..rows, channels) {
+            for part in region.conversions() {
+                output(part, columns.each_ref().map(|columns| &columns[..part.width]));
+            }
+        }
+    }
+}
+
+/// y of whole rows of x; the fields are those of all channels.
+pub(super) fn normalize<E: Element>(
+    arch: Arch,
+    extent: Extent,
+    x: &[E],
+    y: &mut [E],
+    fields: [&[f32]; 4],
+    workspace: &mut Workspace<E>,
+) {
+    outputs(extent, y.len() / extent.stride(), fields, |part, fields| {
+        if E::normalize_rows(&x[part.start..], &mut y[part.start..], part.layout(), fields) {
+            return;
+        }
+        let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+        E::write(&mut y[part.start..], part.layout(), &mut workspace.output, |y| {
+            arch.dispatch(Normalize { x, y, fields });
+        });
+    });
+}
+
+/// dx of whole rows of x and dy; otherwise as [`normalize`].
+pub(super) fn input_gradient<E: Element>(
+    arch: Arch,
+    extent: Extent,
+    (x, dy): (&[E], &[E]),
+    dx: &mut [E],
+    fields: [&[f32]; 5],
+    workspace: &mut Workspace<E>,
+) {
+    outputs(extent, dx.len() / extent.stride(), fields, |part, fields| {
+        let tensors = (&x[part.start..], &dy[part.start..]);
+        if E::gradient_rows(tensors, &mut dx[part.start..], part.layout(), fields) {
+            return;
+        }
+        let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+        let dy = E::read(&dy[part.start..], part.layout(), &mut workspace.dy);
+        E::write(&mut dx[part.start..], part.layout(), &mut workspace.output, |dx| {
+            arch.dispatch(InputGradient { x, dy, dx, fields });
+        });
+    });
+}

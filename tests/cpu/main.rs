@@ -1,0 +1,7 @@
+//! The CPU path against the f64 reference, by the same data and the same bounds as the GPU's.
+
+mod hostile;
+mod misuse;
+mod property;
+mod shapes;
+mod support;
