@@ -226,16 +226,13 @@ const FEW_BLOCKS: u32 = 128;
 /// Bytes of the tensors read that a GPU's cache holds between two readings: half of the H100's 50 MB is at hand.
 const CACHED: u64 = 16 << 20;
 
-/// Blocks below which a CPU would have cores without one.
-const FEW_BLOCKS_CPU: u32 = 4;
+/// Blocks below which a CPU would have cores without one: on 4 cores fused took half the time of split with 3.
+const FEW_BLOCKS_CPU: u32 = 3;
 
-/// Bytes of a block that a core's own cache holds. On 4 cores with 2 MiB each, fused takes as long as split at 0.4 MiB,
-/// and 1.3 to 1.5 times as long at 0.8 MiB.
-const CACHED_BY_CORE: u64 = 1 << 19;
-
-/// Bytes of all tensors that a CPU's last cache holds. Below, fused takes 0.6 of the time of split whatever the block;
-/// above, resident saves 0.3 of it by reading once.
-const CACHED_BY_CPU: u64 = 32 << 20;
+/// Bytes of a block that a CPU's caches hold between two readings, by the number of tensors read. Measured on 4 cores with
+/// 1 MiB each and 32 MiB together: training took 0.7 to 1.0 of the time of split at 0.4 MiB, 1.3 to 1.5 at 0.8 MiB;
+/// backward 0.6 to 0.8 from 0.8 to 3.2 MiB, 1.1 at 4 MiB.
+const CACHED_BY_CPU: [u64; 2] = [1 << 19, (4 << 20) - 1];
 
 fn choose(shape: &Shape, tensors: u32, caps: &Caps) -> Choice {
     let Ok(blocks) = Blocks::new(shape, caps) else {
@@ -244,7 +241,7 @@ fn choose(shape: &Shape, tensors: u32, caps: &Caps) -> Choice {
     let resident = resident(&blocks, tensors, caps);
     let fused = fused(&blocks, shape, caps);
     if caps.cpu {
-        on_a_cpu(shape, &blocks, tensors, resident, &fused)
+        on_a_cpu(&blocks, tensors, resident, &fused)
     } else {
         on_a_gpu(shape, &blocks, tensors, &resident, &fused)
     }
@@ -269,22 +266,19 @@ fn on_a_gpu(
 }
 
 fn on_a_cpu(
-    shape: &Shape,
     blocks: &Blocks,
     tensors: u32,
     resident: Result<Share, String>,
     fused: &Result<Share, String>,
 ) -> Choice {
-    let all_cached = u64::from(tensors + 1) * shape.size_in_bytes() < CACHED_BY_CPU;
-    let block_cached = u64::from(tensors) * u64::from(blocks.vectors) * 16 <= CACHED_BY_CORE;
-    // A workgroup waits for all of its invocations at each sum, and for sums over several channels more often: beyond
-    // these widths resident took up to 1.5 times as long as fused where the cache held the tensors.
-    let quick = |share: Share| share.workgroup <= if blocks.single() { 256 } else { 128 };
-    if resident.is_ok_and(|share| quick(share) || (blocks.single() && !all_cached)) {
+    let bytes = u64::from(tensors) * u64::from(blocks.vectors) * 16;
+    let cached = bytes <= CACHED_BY_CPU[usize::from(tensors > 1)];
+    // Sums over several channels wait for all invocations more often: a wide workgroup took up to 1.5 times as long.
+    if resident.is_ok_and(|share| blocks.single() || share.workgroup <= 128) {
         (Strategy::Resident, "a block fits in registers")
     } else if blocks.blocks < FEW_BLOCKS_CPU {
         (Strategy::Split, "too few blocks for one workgroup each")
-    } else if fused.is_ok() && (block_cached || all_cached) {
+    } else if fused.is_ok() && cached {
         (Strategy::Fused, "a block fits in the cache")
     } else {
         (Strategy::Split, "blocks too large for registers and the cache")
