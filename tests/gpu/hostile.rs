@@ -2,8 +2,7 @@
 
 use wgpu_batchnorm::reference::{self, Statistics};
 use wgpu_batchnorm::{
-    Affine, Backward, BackwardOptions, Dtype, InferenceOptions, RunningStatistics, Shape, Training,
-    TrainingOptions,
+    Affine, BackwardOptions, Dtype, InferenceOptions, RunningStatistics, Shape, TrainingOptions,
 };
 
 use crate::Test;
@@ -167,25 +166,25 @@ fn pair_gains(gpu: &Gpu) {
         let off = (mean - 1e6 - 0.03) * f64::from(shape.values_per_channel()) * 16.0;
         case = case.with_x(|i, _, x| if (i as f64) < off.abs() { x - off.signum() / 16.0 } else { x });
         let options = TrainingOptions { affine, ..Default::default() };
-        let layer = Training::new(&gpu.context, &shape, options).expect("a layer");
-        let actual = run::training(gpu, &layer, &case, &options, Layout::Separate);
-        hold(layer.plan(), check::training(&case, &options, &actual));
-
         let batch = reference::statistics(&shape, &case.x).expect("lengths");
         let (gamma, beta) = (case.gamma(affine), case.beta(affine));
         let expected = reference::normalize(&shape, &case.x, &batch, gamma, beta, 1e-5).expect("lengths");
-        let saved = actual.saved[0];
         let (gamma, beta) = (gamma.map_or(1.0, |gamma| gamma[0]), beta.map_or(0.0, |beta| beta[0]));
-        let one_mean = saved.mean() as f32;
-        let by_one_mean = case.x.iter().map(|&x| {
-            let x_hat = f64::from(x as f32 - one_mean) * f64::from(saved.invstd);
-            x_hat * gamma + beta
-        });
         let worst = |values: &mut dyn Iterator<Item = f64>| {
             values.zip(&expected).map(|(value, expected)| (value - expected).abs()).fold(0.0, f64::max)
         };
-        let (pair, one) = (worst(&mut actual.y.iter().copied()), worst(&mut by_one_mean.into_iter()));
-        assert!(pair * 100.0 <= one, "{}: {pair:e} with the pair, {one:e} with one f32", layer.plan());
+        for layer in run::trainings(gpu, &shape, &options) {
+            let actual = run::training(gpu, &layer, &case, &options, Layout::Separate);
+            hold(layer.plan(), check::training(&case, &options, &actual));
+            let saved = actual.saved[0];
+            let one_mean = saved.mean() as f32;
+            let by_one_mean = case.x.iter().map(|&x| {
+                let x_hat = f64::from(x as f32 - one_mean) * f64::from(saved.invstd);
+                x_hat * gamma + beta
+            });
+            let (pair, one) = (worst(&mut actual.y.iter().copied()), worst(&mut by_one_mean.into_iter()));
+            assert!(pair * 100.0 <= one, "{}: {pair:e} with the pair, {one:e} with one f32", layer.plan());
+        }
     }
 }
 
@@ -197,14 +196,15 @@ fn squares_overflow(gpu: &Gpu) {
             let case = Case::random(shape, 27, 0.0);
             let case = case.with_x(|_, c, x| if c == 0 { x.signum() * scale } else { x });
             let options = TrainingOptions::default();
-            let layer = Training::new(&gpu.context, &shape, options).expect("a layer");
-            let actual = run::training(gpu, &layer, &case, &options, Layout::Separate);
-            let place = format!("{} at {scale:e}", layer.plan());
-            let wrong = (0..case.x.len()).find(|&i| case.channel(i) == 0 && actual.y[i] != case.beta[0]);
-            assert!(wrong.is_none(), "{place}: y at {wrong:?}, saved {:?}", actual.saved[0]);
-            let variances = (actual.saved[0].variance, actual.running.variance[0]);
-            assert!(variances == (f32::INFINITY, f64::INFINITY), "{place}: {variances:?}");
-            assert!(actual.running.mean[0].is_finite(), "{place}");
+            for layer in run::trainings(gpu, &shape, &options) {
+                let actual = run::training(gpu, &layer, &case, &options, Layout::Separate);
+                let place = format!("{} at {scale:e}", layer.plan());
+                let wrong = (0..case.x.len()).find(|&i| case.channel(i) == 0 && actual.y[i] != case.beta[0]);
+                assert!(wrong.is_none(), "{place}: y at {wrong:?}, saved {:?}", actual.saved[0]);
+                let variances = (actual.saved[0].variance, actual.running.variance[0]);
+                assert!(variances == (f32::INFINITY, f64::INFINITY), "{place}: {variances:?}");
+                assert!(actual.running.mean[0].is_finite(), "{place}");
+            }
         }
     }
 }
@@ -212,27 +212,29 @@ fn squares_overflow(gpu: &Gpu) {
 /// Near the largest f32, gamma times invstd overflows while gamma times x_hat need not: y of a constant channel is
 /// beta, and the bound of the others holds.
 fn large_gamma(gpu: &Gpu) {
-    let shape = Shape::new(&[8, 3, 49], 1, Dtype::F32).expect("a shape");
+    let shape = Shape::new(&[8, 4, 49], 1, Dtype::F32).expect("a shape");
     let mut case = Case::random(shape, 30, 1.0).with_x(|_, c, x| if c == 0 { 2.5 } else { x * 1e-6 });
     case.gamma.fill(f64::from(1e37f32));
     let options = TrainingOptions::default();
-    let layer = Training::new(&gpu.context, &shape, options).expect("a layer");
-    let actual = run::training(gpu, &layer, &case, &options, Layout::Separate);
-    hold("training", check::training(&case, &options, &actual));
-    let wrong = (0..case.x.len()).find(|&i| case.channel(i) == 0 && actual.y[i] != case.beta[0]);
-    assert_eq!(wrong, None, "a constant channel");
+    for layer in run::trainings(gpu, &shape, &options) {
+        let actual = run::training(gpu, &layer, &case, &options, Layout::Separate);
+        hold(layer.plan(), check::training(&case, &options, &actual));
+        let wrong = (0..case.x.len()).find(|&i| case.channel(i) == 0 && actual.y[i] != case.beta[0]);
+        assert_eq!(wrong, None, "a constant channel: {}", layer.plan());
+    }
 }
 
 /// PyTorch takes any momentum: the bound of the running statistics is relative to the terms that it makes large.
 fn large_momentum(gpu: &Gpu) {
     for momentum in [-1e6, 1e10, 1e30] {
-        let shape = Shape::new(&[8, 3, 49], 1, Dtype::F32).expect("a shape");
+        let shape = Shape::new(&[8, 4, 49], 1, Dtype::F32).expect("a shape");
         let running = Some(RunningStatistics { momentum, ..Default::default() });
         let options = TrainingOptions { running, ..Default::default() };
         let case = Case::random(shape, 28, 1.0);
-        let layer = Training::new(&gpu.context, &shape, options).expect("a layer");
-        let actual = run::training(gpu, &layer, &case, &options, Layout::Shared);
-        hold(momentum, check::training(&case, &options, &actual));
+        for layer in run::trainings(gpu, &shape, &options) {
+            let actual = run::training(gpu, &layer, &case, &options, Layout::Shared);
+            hold(format!("{} {momentum}", layer.plan()), check::training(&case, &options, &actual));
+        }
     }
 }
 
@@ -240,18 +242,19 @@ fn large_momentum(gpu: &Gpu) {
 /// NaN, or the infinity where there is no other kind: PyTorch's answers. Its dx and dgamma are NaN, its dbeta is not.
 /// Every other channel has the bits that it has without them.
 fn infinite_in_training(gpu: &Gpu) {
-    let (nan, inf) = (f64::NAN, f64::INFINITY);
-    for dtype in Dtype::ALL {
-        for shape in shapes(dtype) {
+    for shape in Dtype::ALL.into_iter().flat_map(shapes) {
+        let trainings = run::trainings(gpu, &shape, &TrainingOptions::default());
+        let backwards = run::backwards(gpu, &shape, &BackwardOptions::default());
+        for (i, layer) in trainings.iter().enumerate() {
+            let backward = &backwards[i.min(backwards.len() - 1)];
             let (m, inner) = (shape.values_per_channel() as usize, shape.inner() as usize);
+            let (nan, inf) = (f64::NAN, f64::INFINITY);
             let options = TrainingOptions::default();
-            let layer = Training::new(&gpu.context, &shape, options).expect("a layer");
             let case = Case::random(shape, 29, 1.0);
-            let clean = run::training(gpu, &layer, &case, &options, Layout::Separate);
+            let clean = run::training(gpu, layer, &case, &options, Layout::Separate);
             let of_backward = BackwardOptions::default();
-            let backward = Backward::new(&gpu.context, &shape, of_backward).expect("backward");
             let clean_gradients =
-                run::backward(gpu, &backward, &case, &clean.saved, &of_backward, Layout::Shared);
+                run::backward(gpu, backward, &case, &clean.saved, &of_backward, Layout::Shared);
             let hit = (shape.channels() - 1) as usize;
             for (bad, mean) in [
                 (vec![(0, nan)], nan),
@@ -271,7 +274,7 @@ fn infinite_in_training(gpu: &Gpu) {
                     let found = bad.iter().find(|(at, _)| c == hit && *at == value);
                     found.map_or(x, |(_, bad)| *bad)
                 });
-                let actual = run::training(gpu, &layer, &case, &options, Layout::Separate);
+                let actual = run::training(gpu, layer, &case, &options, Layout::Separate);
                 for (i, (&y, &clean)) in actual.y.iter().zip(&clean.y).enumerate() {
                     let right = if case.channel(i) == hit { y.is_nan() } else { y == clean };
                     assert!(right, "{place}: y is {y} at {i}");
@@ -280,7 +283,7 @@ fn infinite_in_training(gpu: &Gpu) {
                 hold(&place, check::within("running mean", &means[hit..], &[mean], |_| 0.0));
                 assert!(variances[hit].is_nan(), "{place}: running variance is {}", variances[hit]);
                 let gradients =
-                    run::backward(gpu, &backward, &case, &actual.saved, &of_backward, Layout::Shared);
+                    run::backward(gpu, backward, &case, &actual.saved, &of_backward, Layout::Shared);
                 for (i, (&dx, &clean)) in gradients.dx.iter().zip(&clean_gradients.dx).enumerate() {
                     let right = if case.channel(i) == hit { dx.is_nan() } else { dx == clean };
                     assert!(right, "{place}: dx is {dx} at {i}");
@@ -368,11 +371,12 @@ fn f16_extremes(gpu: &Gpu) {
                 hold(format!("{shape}: {name}, eps {eps:e}"), step.map(drop));
             }
             case.gamma.fill(1e5);
-            let layer = Training::new(&gpu.context, &shape, TrainingOptions::default()).expect("a layer");
-            let actual = run::training(gpu, &layer, &case, &TrainingOptions::default(), Layout::Shared);
-            hold(layer.plan(), check::training(&case, &TrainingOptions::default(), &actual));
-            let infinite = actual.y.iter().filter(|y| y.is_infinite()).count();
-            assert_eq!(infinite > 0, name == "largest", "{}: {infinite} infinite", layer.plan());
+            for layer in run::trainings(gpu, &shape, &TrainingOptions::default()) {
+                let actual = run::training(gpu, &layer, &case, &TrainingOptions::default(), Layout::Shared);
+                hold(layer.plan(), check::training(&case, &TrainingOptions::default(), &actual));
+                let infinite = actual.y.iter().filter(|y| y.is_infinite()).count();
+                assert_eq!(infinite > 0, name == "largest", "{}: {infinite} infinite", layer.plan());
+            }
         }
     }
 }

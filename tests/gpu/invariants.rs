@@ -31,11 +31,37 @@ fn shape(dims: &[usize], axis: usize, dtype: Dtype) -> Shape {
     Shape::new(dims, axis, dtype).expect("a shape")
 }
 
-/// Shapes that are shared out in each way: one chunk, many, channels side by side.
+/// Shapes that are shared out in each way: one chunk, many, channels side by side; word by word, and in blocks of one
+/// channel and of several.
 fn shapes() -> Vec<Shape> {
-    let dims: [(&[usize], usize); 3] = [(&[8, 17, 49], 1), (&[2, 3, 9000], 1), (&[500, 40], 1)];
+    let dims: [(&[usize], usize); 5] =
+        [(&[8, 17, 49], 1), (&[2, 3, 9000], 1), (&[500, 40], 1), (&[8, 40, 49], 1), (&[3, 11, 24, 24], 1)];
     let shapes = |dtype| dims.map(|(dims, axis)| shape(dims, axis, dtype));
     Dtype::ALL.into_iter().flat_map(shapes).collect()
+}
+
+/// Each shape with the layers of each strategy that serves it.
+fn all_layers(gpu: &Gpu) -> Vec<(Shape, (Training, Backward))> {
+    let (forward, gradients) = (TrainingOptions::default(), BackwardOptions::default());
+    let of_shape = |shape: Shape| {
+        let trainings = run::trainings(gpu, &shape, &forward);
+        let backwards = run::backwards(gpu, &shape, &gradients);
+        // Where only one of the two is served by a strategy, the other is by the last.
+        let (mut backwards, last) = (backwards.into_iter(), Backward::new(&gpu.context, &shape, gradients));
+        let mut last = Some(last.expect("backward"));
+        let next = move |training: Training| {
+            let backward = backwards.next().or_else(|| last.take());
+            backward.map(|backward| (shape, (training, backward)))
+        };
+        trainings.into_iter().filter_map(next).collect::<Vec<_>>()
+    };
+    shapes().into_iter().flat_map(of_shape).collect()
+}
+
+/// The same layers with nothing compiled yet.
+fn anew(context: &Context, (training, backward): &(Training, Backward)) -> (Training, Backward) {
+    let training = Training::from_plan(context, training.plan().clone()).expect("training");
+    (training, Backward::from_plan(context, backward.plan().clone()).expect("backward"))
 }
 
 fn layers(context: &Context, shape: &Shape) -> (Training, Backward) {
@@ -58,9 +84,8 @@ fn both(
 /// 50 runs give the same bits, and so does memory laid out in another way, and pipelines compiled anew: sums have
 /// one order.
 fn same_bits_every_time(gpu: &Gpu) {
-    for shape in shapes() {
+    for (shape, usual) in all_layers(gpu) {
         let case = Case::random(shape, 51, 100.0);
-        let usual = layers(&gpu.context, &shape);
         let first = both(gpu, &usual, &case, Layout::Separate);
         let again = |layers: &(Training, Backward), layout, what: &str| {
             let (trained, differentiated) = both(gpu, layers, &case, layout);
@@ -70,16 +95,15 @@ fn same_bits_every_time(gpu: &Gpu) {
         for run in 1..50 {
             again(&usual, Layout::ALL[run % 2], &format!("run {run}"));
         }
-        again(&layers(&gpu.fresh_context(), &shape), Layout::Separate, "a fresh context");
-        again(&layers(&gpu.fresh_context(), &shape), Layout::Shared, "a fresh context, one buffer");
+        again(&anew(&gpu.fresh_context(), &usual), Layout::Separate, "a fresh context");
+        again(&anew(&gpu.fresh_context(), &usual), Layout::Shared, "a fresh context, one buffer");
     }
 }
 
 /// What was in outputs and workspace before has no influence: zeros, ones, infinities, NaN.
 fn scratch_does_not_matter(gpu: &Gpu) {
-    for shape in shapes() {
+    for (shape, (training, backward)) in all_layers(gpu) {
         let case = Case::random(shape, 52, 10.0);
-        let (training, backward) = layers(&gpu.context, &shape);
         let (forward, gradients) = (TrainingOptions::default(), BackwardOptions::default());
         let mut first: Option<(Vec<u32>, Vec<u32>)> = None;
         for poison in [0, 0x3f80_0000, 0x7f80_0000, 0x7fc1_7e17, u32::MAX] {
@@ -117,10 +141,10 @@ fn f16_tail_is_kept(gpu: &Gpu) {
 
 /// Channels in another order give the same results in that order, bit by bit: no channel sees another.
 fn channels_are_independent(gpu: &Gpu) {
-    for shape in shapes() {
+    for (shape, layers) in all_layers(gpu) {
         let case = Case::random(shape, 54, 3.0);
         let channels = shape.channels() as usize;
-        // 7 has no factor in common with 17, 3 and 40.
+        // 7 has no factor in common with 17, 3, 40 and 11.
         let source = |c: usize| (c * 7 + 2) % channels;
         let inner = shape.inner() as usize;
         let moved = |i: usize| {
@@ -140,7 +164,6 @@ fn channels_are_independent(gpu: &Gpu) {
                 variance: parameter(&case.running.variance),
             },
         };
-        let layers = layers(&gpu.context, &shape);
         let (trained, gradients) = both(gpu, &layers, &case, Layout::Separate);
         let (permuted, permuted_gradients) = both(gpu, &layers, &permuted, Layout::Separate);
         assert!(permuted.y == tensor(&trained.y), "{shape}: y");
@@ -280,9 +303,8 @@ fn empty_batch(gpu: &Gpu) {
 /// saved and both in the same workspace: the bits of two submissions.
 fn forward_and_backward_in_one_recording(gpu: &Gpu) {
     let (forward, gradients) = (TrainingOptions::default(), BackwardOptions::default());
-    for shape in shapes() {
+    for (shape, layers) in all_layers(gpu) {
         let case = Case::random(shape, 60, 5.0);
-        let layers = layers(&gpu.context, &shape);
         let (trained, differentiated) = both(gpu, &layers, &case, Layout::Separate);
         let (training, backward) = &layers;
         for layout in Layout::ALL {
@@ -325,11 +347,11 @@ fn forward_and_backward_in_one_recording(gpu: &Gpu) {
 
 /// Training recorded twice, in one encoder and in one pass, updates the running statistics twice.
 fn trained_twice(gpu: &Gpu) {
-    for shape in shapes() {
+    let running = Some(RunningStatistics { momentum: 0.25, ..Default::default() });
+    let options = TrainingOptions { running, ..Default::default() };
+    let of_shape = |shape| run::trainings(gpu, &shape, &options).into_iter().map(move |layer| (shape, layer));
+    for (shape, layer) in shapes().into_iter().flat_map(of_shape) {
         let mut case = Case::random(shape, 61, 5.0);
-        let running = Some(RunningStatistics { momentum: 0.25, ..Default::default() });
-        let options = TrainingOptions { running, ..Default::default() };
-        let layer = Training::new(&gpu.context, &shape, options).expect("a layer");
         let once = run::training(gpu, &layer, &case, &options, Layout::Separate);
         for one_pass in [false, true] {
             let mut arena = Arena::new(gpu, Layout::Shared);

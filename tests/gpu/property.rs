@@ -6,8 +6,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use wgpu_batchnorm::{
-    Affine, Backward, BackwardOptions, Dtype, Gradients, InferenceOptions, RunningStatistics,
-    RunningVariance, Shape, Training, TrainingOptions,
+    Affine, BackwardOptions, Dtype, Gradients, InferenceOptions, RunningStatistics, RunningVariance, Shape,
+    Training, TrainingOptions,
 };
 
 use crate::Test;
@@ -158,11 +158,19 @@ fn training_and_backward(gpu: &Gpu) {
         let layer = layer.map_err(|error| error.to_string())?;
         let trained = run::training(gpu, &layer, &case, &options, layout);
         check::training(&case, &options, &trained)?;
+        for layer in run::trainings(gpu, &case.shape, &options) {
+            let trained = run::training(gpu, &layer, &case, &options, layout);
+            check::training(&case, &options, &trained)
+                .map_err(|wrong| format!("{}: {wrong}", layer.plan()))?;
+        }
         let options = BackwardOptions { affine, gradients };
-        let layer = Backward::new(&gpu.context, &case.shape, options).map_err(|error| error.to_string())?;
         let saved = if case.shape.is_empty() { case.saved(eps) } else { trained.saved };
-        let differentiated = run::backward(gpu, &layer, &case, &saved, &options, layout);
-        check::backward(&case, &options, eps, Data::Any, &differentiated)
+        for layer in run::backwards(gpu, &case.shape, &options) {
+            let differentiated = run::backward(gpu, &layer, &case, &saved, &options, layout);
+            check::backward(&case, &options, eps, Data::Any, &differentiated)
+                .map_err(|wrong| format!("{}: {wrong}", layer.plan()))?;
+        }
+        Ok(())
     });
 }
 
