@@ -2,8 +2,8 @@
 
 use wgpu_batchnorm::reference::Statistics;
 use wgpu_batchnorm::{
-    Backward, BackwardBuffers, BackwardOptions, Error, Inference, InferenceBuffers, InferenceOptions, Plan,
-    SavedStatistics, Shape, Strategy, Training, TrainingBuffers, TrainingOptions, wgpu,
+    Backward, BackwardBuffers, BackwardOptions, Caps, Error, Inference, InferenceBuffers, InferenceOptions,
+    Plan, SavedStatistics, Shape, Strategy, Training, TrainingBuffers, TrainingOptions, wgpu,
 };
 
 use super::arena::{Arena, Layout, Memory, Slot};
@@ -268,18 +268,33 @@ pub fn backward(
     slots.results(case, &arena.read(&slots.written(options)))
 }
 
+/// The plans of all strategies that can serve the shape, for the device and for one that is a GPU where it is a CPU,
+/// or the other way round: the policy shares work out differently for the two.
+fn plans(gpu: &Gpu, plan: impl Fn(Strategy, &Caps) -> Result<Plan, Error>) -> Vec<Plan> {
+    let caps = gpu.context.caps();
+    let other = Caps { cpu: !caps.cpu, ..caps.clone() };
+    let mut plans: Vec<Plan> = Vec::new();
+    for found in
+        Strategy::ALL.into_iter().flat_map(|strategy| [caps, &other].map(|caps| plan(strategy, caps)))
+    {
+        let Some(found) = served(found) else { continue };
+        if plans.iter().all(|known| known.launches() != found.launches()) {
+            plans.push(found);
+        }
+    }
+    plans
+}
+
 /// The training layers of all strategies that can serve the shape.
 pub fn trainings(gpu: &Gpu, shape: &Shape, options: &TrainingOptions) -> Vec<Training> {
-    let plan = |strategy| Plan::training_by(strategy, shape, options, gpu.context.caps());
-    let layer = |plan| Training::from_plan(&gpu.context, plan).expect("a layer");
-    Strategy::ALL.into_iter().filter_map(|strategy| served(plan(strategy))).map(layer).collect()
+    let plans = plans(gpu, |strategy, caps| Plan::training_by(strategy, shape, options, caps));
+    plans.into_iter().map(|plan| Training::from_plan(&gpu.context, plan).expect("a layer")).collect()
 }
 
 /// The backward layers of all strategies that can serve the shape.
 pub fn backwards(gpu: &Gpu, shape: &Shape, options: &BackwardOptions) -> Vec<Backward> {
-    let plan = |strategy| Plan::backward_by(strategy, shape, options, gpu.context.caps());
-    let layer = |plan| Backward::from_plan(&gpu.context, plan).expect("a layer");
-    Strategy::ALL.into_iter().filter_map(|strategy| served(plan(strategy))).map(layer).collect()
+    let plans = plans(gpu, |strategy, caps| Plan::backward_by(strategy, shape, options, caps));
+    plans.into_iter().map(|plan| Backward::from_plan(&gpu.context, plan).expect("a layer")).collect()
 }
 
 /// The plan, if the strategy can serve the shape.
