@@ -130,7 +130,8 @@
 //! wgpu is re-exported as [`wgpu`]. No backend is switched on here: that is the application's choice, by
 //! its own dependency on wgpu.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+#![cfg_attr(not(feature = "cpu"), forbid(unsafe_code))]
 
 mod backward;
 mod caps;

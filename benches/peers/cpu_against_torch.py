@@ -1,27 +1,30 @@
 #!/usr/bin/env python3
-"""The CPU path against PyTorch's CPU batch norm, in turns on the same cores.
+"""The CPU path against PyTorch's CPU batch norm: in one process, on the same tensors, in turns.
 
-    cargo build --release --bench cpu       # prints nothing; the binary lies in target/release/deps/cpu-*
-    python benches/peers/cpu_against_torch.py [--binary FILE] [--json FILE] [--quick] [--f32] [--rounds 9]
+    cargo build --release -p cpu-peer
+    python benches/peers/cpu_against_torch.py [--json FILE] [--quick] [--dtype f32] [--rounds 9] [--default-malloc]
 
 For each shape, layout, dtype and operation the two take turns: a turn is one call that is not counted and some that
 are, and counts by its median. Of the turns the median is shown, and of the ratios of neighbouring turns the median and
-the range. A ratio above 1 says that PyTorch takes longer. The last ratio is that of the fastest calls of all turns: on
-a machine with other work on it, which hits OpenMP's barriers harder than a work-stealing pool, it is the fairer one.
-Both sides use their memory again: PyTorch allocates its results, so malloc is told to keep what is freed.
+the range. A ratio above 1 says that PyTorch takes longer. The ratio of the fastest calls of all turns is less
+disturbed by other work on the machine. The last column is ours beside a copy by the same threads.
+
+x and dy are one tensor for both. PyTorch allocates its results, ours are written where the caller says. glibc gives large
+results back to the system when they are freed, and gets them anew, page by page, which takes a multiple of
+the batch norm's time: so it is told to keep them, unless by --default-malloc PyTorch is to run as it is installed.
 
 PyTorch's calls are the ones under torch.nn.functional.batch_norm and its gradient: native_batch_norm and
-native_batch_norm_backward, without autograd around them.
+native_batch_norm_backward, without autograd around them. Before a cell is timed, results of both are compared.
 """
 
 import argparse
+import ctypes
 import json
 import math
 import os
 import pathlib
 import platform
 import statistics
-import subprocess
 import sys
 import time
 
@@ -47,104 +50,109 @@ OPERATIONS = ["training", "inference", "backward"]
 LAYOUTS = ["channels_first", "channels_last"]
 
 
-def find_binary():
-    """The newest bench binary that cargo has built."""
+def library():
     root = pathlib.Path(__file__).resolve().parents[2]
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
-    found = [p for p in (target / "release" / "deps").glob("cpu-*") if p.suffix == "" and os.access(p, os.X_OK)]
-    served = []
-    for path in sorted(found, key=lambda p: -p.stat().st_mtime):
-        # The test of the same name does not know the flag.
-        probe = subprocess.run([path, "--serve"], input="", capture_output=True, text=True)
-        if probe.returncode == 0 and not probe.stdout:
-            served.append(path)
-            break
-    if not served:
-        sys.exit("no bench binary: run `cargo build --release --bench cpu`, or give --binary")
-    return served[0]
+    for name in ["libcpu_peer.so", "libcpu_peer.dylib", "cpu_peer.dll"]:
+        if (target / "release" / name).exists():
+            return target / "release" / name
+    sys.exit("no library: run `cargo build --release -p cpu-peer`")
 
 
-class Ours:
-    def __init__(self, binary, threads):
-        environment = dict(os.environ, RAYON_NUM_THREADS=str(threads))
-        self.child = subprocess.Popen(
-            [binary, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def time(self, shape, operation, dtype, layout, calls):
-        print("x".join(map(str, shape)), operation, dtype, layout, calls, file=self.child.stdin, flush=True)
-        line = self.child.stdout.readline()
-        if not line:
-            sys.exit("the bench has ended")
-        return [float(ms) for ms in line.split()]
+class Call(ctypes.Structure):
+    _fields_ = [("operation", ctypes.c_uint32), ("dtype", ctypes.c_uint32)]
+    _fields_ += [(name, ctypes.c_size_t) for name in ["outer", "channels", "inner"]]
+    _fields_ += [
+        (name, ctypes.c_void_p)
+        for name in ["x", "dy", "output", "gamma", "beta", "running_mean", "running_var", "saved", "dgamma", "dbeta"]
+    ]
 
 
-class Torch:
-    def __init__(self, torch, shape, dtype, layout):
-        self.torch = torch
+class Cell:
+    """The tensors of one shape, and both systems on them."""
+
+    def __init__(self, torch, function, shape, dtype, layout):
+        self.torch, self.function = torch, function
         kind = {"f32": torch.float32, "f16": torch.float16}[dtype]
-        channels = shape[1]
+        channels, last = shape[1], layout == "channels_last"
         tensor = lambda: torch.rand(shape).mul_(2).sub_(1).to(kind)
         self.x, self.dy = tensor(), tensor()
-        if layout == "channels_last" and len(shape) == 4:
+        if last:
             self.x, self.dy = (t.contiguous(memory_format=torch.channels_last) for t in (self.x, self.dy))
-        self.y = torch.empty_like(self.x)
-        self.gamma, self.beta, self.variance = (torch.ones(channels) for _ in range(3))
-        self.mean = torch.zeros(channels)
-        _, self.saved_mean, self.saved_invstd = self.forward(True)
+        self.output = torch.empty_like(self.x)
+        self.gamma, self.beta = torch.rand(channels) + 0.5, torch.rand(channels)
+        self.mean, self.variance = torch.zeros(channels), torch.ones(channels)
+        self.saved, self.dgamma, self.dbeta = torch.zeros(channels, 4), torch.zeros(channels), torch.zeros(channels)
+        size = math.prod(shape[2:])
+        per_channel = [self.gamma, self.beta, self.mean, self.variance, self.saved, self.dgamma, self.dbeta]
+        self.call = Call(
+            0, ["f32", "f16"].index(dtype), shape[0] * (size if last else 1), channels, 1 if last else size,
+            *(t.data_ptr() for t in [self.x, self.dy, self.output, *per_channel]),
+        )
+        _, self.saved_mean, self.saved_invstd = self.torch_forward(True)
+        self.compare(dtype)
 
-    def forward(self, train):
+    def torch_forward(self, train):
         return self.torch.native_batch_norm(
             self.x, self.gamma, self.beta, self.mean, self.variance, train, 0.1, 1e-5
         )
 
-    def run(self, operation):
-        if operation == "training":
-            self.forward(True)
-        elif operation == "inference":
-            self.forward(False)
-        elif operation == "backward":
-            self.torch.ops.aten.native_batch_norm_backward(
-                self.dy, self.x, self.gamma, self.mean, self.variance, self.saved_mean, self.saved_invstd,
-                True, 1e-5, [True, True, True],
-            )
-        else:
-            self.y.copy_(self.x)
+    def torch_backward(self):
+        return self.torch.ops.aten.native_batch_norm_backward(
+            self.dy, self.x, self.gamma, self.mean, self.variance, self.saved_mean, self.saved_invstd,
+            True, 1e-5, [True, True, True],
+        )
 
-    def time(self, operation, calls):
+    def torch_run(self, operation):
+        return self.torch_backward() if operation == "backward" else self.torch_forward(operation == "training")
+
+    def ours_run(self, operation):
+        self.call.operation = [*OPERATIONS, "copy"].index(operation)
+        if self.function(ctypes.byref(self.call)):
+            sys.exit(f"{operation} failed")
+
+    def compare(self, dtype):
+        for operation in OPERATIONS:
+            expected = self.torch_run(operation)[0].float()
+            self.ours_run(operation)
+            bound = (2e-3 if dtype == "f16" else 1e-4) * expected.abs().max()
+            error = (self.output.float() - expected).abs().max()
+            if not error <= bound:
+                sys.exit(f"{operation}: ours and PyTorch's differ by {error}")
+
+    def time(self, run, operation, calls):
         times = []
         for _ in range(calls + 1):
             start = time.perf_counter()
-            self.run(operation)
+            run(operation)
             times.append((time.perf_counter() - start) * 1e3)
         return times[1:]
 
 
-def measure(ours, peer, cell, rounds):
-    """Turns of both, and of the two copies."""
-    shape, operation, dtype, layout = cell
-    pause = lambda: time.sleep(0.005)  # OpenMP's threads spin for a while
-    calls = 3 if math.prod(shape) > 1 << 26 else 7 if math.prod(shape) > 1 << 23 else 15
+def measure(cell, name, operation, rounds):
+    """Turns of both, and of the copy."""
+    # OpenMP's threads spin for a while, and rayon's.
+    pause = lambda: time.sleep(0.005)
+    len = cell.x.numel()
+    calls = 3 if len > 1 << 26 else 7 if len > 1 << 23 else 15
     turns = {"ours": [], "torch": [], "copy": []}
     for _ in range(rounds):
-        turns["torch"].append(peer.time(operation, calls))
-        pause()
-        turns["ours"].append(ours.time(shape, operation, dtype, layout, calls))
-        turns["copy"].append(ours.time(shape, "copy", dtype, layout, calls))
+        for who in turns:
+            run = cell.torch_run if who == "torch" else cell.ours_run
+            turns[who].append(cell.time(run, "copy" if who == "copy" else operation, calls))
+            pause()
     medians = {who: [statistics.median(turn) for turn in of] for who, of in turns.items()}
     fastest = {who: min(min(turn) for turn in of) for who, of in turns.items()}
     ratios = sorted(t / o for t, o in zip(medians["torch"], medians["ours"]))
     return {
-        "shape": "x".join(map(str, shape)),
+        **name,
         "operation": operation,
-        "dtype": dtype,
-        "layout": layout,
         **{f"{who}_ms": statistics.median(of) for who, of in medians.items()},
         **{f"{who}_fastest_ms": ms for who, ms in fastest.items()},
         "ratio": statistics.median(ratios),
         "ratio_range": [ratios[0], ratios[-1]],
         "ratio_of_fastest": fastest["torch"] / fastest["ours"],
-        "of_copy_fastest": fastest["ours"] / fastest["copy"],
+        "of_copy": statistics.median(medians["ours"]) / statistics.median(medians["copy"]),
     }
 
 
@@ -161,56 +169,57 @@ def processor():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true", help="batches of 256 left out")
-    parser.add_argument("--f32", action="store_true", help="no f16")
+    parser.add_argument("--dtype", choices=["f32", "f16"], help="only one")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", default="", help="cells whose name contains this")
+    parser.add_argument("--default-malloc", action="store_true", help="freed memory goes back to the system")
     arguments = parser.parse_args()
-    if any(os.environ.get(name) != value for name, value in KEEP.items()):
+    if not arguments.default_malloc and any(os.environ.get(name) != value for name, value in KEEP.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP})
 
     import torch
 
     torch.set_grad_enabled(False)
+    torch.manual_seed(0)
     threads = torch.get_num_threads()
-    ours = Ours(arguments.binary or find_binary(), threads)
+    os.environ["RAYON_NUM_THREADS"] = str(threads)
+    function = ctypes.CDLL(str(library())).cpu_batch_norm
     rounds = arguments.rounds
     about = {
         "processor": processor(),
         "threads": threads,
         "torch": torch.__version__,
         "torch_simd": torch.backends.cpu.get_cpu_capability(),
+        "malloc": "as it is" if arguments.default_malloc else "told to keep freed memory",
         "rounds": rounds,
         "load_before": os.getloadavg()[0],
     }
-    print(f"{about['processor']}, {threads} threads; PyTorch {torch.__version__} ({about['torch_simd']}); "
-          f"medians of {rounds} turns; "
-          f"load {about['load_before']:.1f} before")
-    print(f"`{' '.join(sys.argv[1:])}`\n")
+    print(f"{about['processor']}, {threads} threads; PyTorch {torch.__version__} ({about['torch_simd']}), malloc "
+          f"{about['malloc']}; medians of {rounds} turns; load {about['load_before']:.1f} before")
+    print(f"`{' '.join(sys.argv)}`\n")
     print("| shape | layout | dtype | operation | ours ms | PyTorch ms | PyTorch / ours | range | fastest | ours / copy |")
     print("|---|---|---|---|--:|--:|--:|---|--:|--:|")
     rows = []
     for shape in SHAPES:
         if arguments.quick and shape[0] == 256:
             continue
-        for dtype in ["f32"] if arguments.f32 else ["f32", "f16"]:
-            for layout in LAYOUTS if len(shape) == 4 else ["channels_first"]:
-                names = ["x".join(map(str, shape)) + f" {layout} {dtype} {op}" for op in OPERATIONS]
-                if not any(arguments.only in name for name in names):
+        for dtype in [arguments.dtype] if arguments.dtype else ["f32", "f16"]:
+            for layout in LAYOUTS if len(shape) == 4 else LAYOUTS[:1]:
+                dims = "x".join(map(str, shape))
+                operations = [o for o in OPERATIONS if arguments.only in f"{dims} {layout} {dtype} {o}"]
+                if not operations:
                     continue
-                peer = Torch(torch, shape, dtype, layout)
-                for operation, name in zip(OPERATIONS, names):
-                    if arguments.only not in name:
-                        continue
-                    row = measure(ours, peer, (shape, operation, dtype, layout), rounds)
+                cell = Cell(torch, function, shape, dtype, layout)
+                for operation in operations:
+                    row = measure(cell, {"shape": dims, "layout": layout, "dtype": dtype}, operation, rounds)
                     rows.append(row)
                     low, high = row["ratio_range"]
-                    print(f"| {row['shape']} | {layout} | {dtype} | {operation} | {row['ours_ms']:.3f} "
+                    print(f"| {dims} | {layout} | {dtype} | {operation} | {row['ours_ms']:.3f} "
                           f"| {row['torch_ms']:.3f} | {row['ratio']:.2f} | {low:.2f} .. {high:.2f} "
-                          f"| {row['ratio_of_fastest']:.2f} | {row['of_copy_fastest']:.2f} |", flush=True)
-                del peer
+                          f"| {row['ratio_of_fastest']:.2f} | {row['of_copy']:.2f} |", flush=True)
+                del cell
     print("\n| cells | | geometric mean | worst | |\n|---|---|--:|--:|---|")
     kinds = [(None, None)] + [(d, o) for d in ("f32", "f16") for o in [None, *OPERATIONS]]
     for dtype, operation in kinds:

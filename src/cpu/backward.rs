@@ -6,6 +6,7 @@ use super::arguments::{check_dtype, check_length, check_optional};
 use super::crew::for_each;
 use super::division::{Division, Extent, Tile, merged};
 use super::element::{Element, Workspace};
+use super::output::{Output, Staging, streams};
 use super::parameters::Parameters;
 use super::{matrix, planes};
 use crate::error::Error;
@@ -83,7 +84,8 @@ pub fn backward<E: Element>(
     let mut sums = vec![[0.0; 2]; extent.channels];
     if !shape.is_empty() {
         let statistics = Parameters::new(saved.len(), |c| [saved[c].pivot, saved[c].difference]);
-        let pass = Pass { arch: Arch::new(), extent, x, dy, saved, statistics, gamma };
+        let streams = streams::<E>(x.len());
+        let pass = Pass { arch: Arch::new(), extent, x, dy, saved, statistics, gamma, streams };
         match (extent.division(), dx) {
             (Division::Whole(tiles), dx) => pass.whole(tiles, dx, &mut sums),
             (Division::Split { tiles, channels }, dx) => {
@@ -114,6 +116,7 @@ struct Pass<'a, E> {
     /// Pivot and difference.
     statistics: Parameters<2>,
     gamma: Option<&'a [f32]>,
+    streams: bool,
 }
 
 /// One tile that is all of its channels, with what is written of it; without dx, of no rows.
@@ -163,9 +166,11 @@ impl<E: Element> Pass<'_, E> {
             let workspace = &mut Workspace::new();
             self.gradients(&tile, sums, workspace);
             let parameters = self.parameters(tile.channels.start, sums);
+            let staging = &mut Staging::new(self.streams);
             for (row, dx) in dx.into_iter().enumerate().rev() {
                 let start = row * self.extent.stride() + tile.channels.start * self.extent.inner;
                 let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
+                let dx = &mut Output::new(dx, staging);
                 planes::input_gradient(
                     self.arch,
                     tensors,
@@ -195,6 +200,8 @@ impl<E: Element> Pass<'_, E> {
         for_each(extent.is_parallel(), extent.chunks(dx), |(start, dx)| {
             let workspace = &mut Workspace::new();
             let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
+            let staging = &mut Staging::new(self.streams);
+            let dx = &mut Output::new(dx, staging);
             if extent.has_runs() {
                 let first = start / extent.inner % extent.channels;
                 planes::input_gradient(arch, tensors, dx, (extent.inner, first), fields, workspace);

@@ -7,11 +7,11 @@ use super::element::{Rows, RowsMut};
 
 /// Rows that are gone through at once, so that a column's parameters and sums are loaded once for all of them, and fewer
 /// additions follow on each other.
-const DEPTH: usize = 8;
+pub(super) const DEPTH: usize = 8;
 
 /// The same for two tensors. A power of two may lie between rows, so that those of all tensors compete for the same 8 or
 /// 12 places in the nearest cache.
-const PAIRED_DEPTH: usize = 4;
+pub(super) const PAIRED_DEPTH: usize = 4;
 
 /// Adds `x - pivot` and its square, column by column.
 pub(super) struct AddMoments<'a> {

@@ -167,6 +167,14 @@ pub(super) fn ranges(
     (0..len.div_ceil(part)).map(move |i| i * part..len.min((i + 1) * part))
 }
 
+/// `0..len` in as few parts of at most that length as there can be, all of like lengths.
+pub(super) fn evenly(len: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let parts = len.div_ceil(most);
+    let (least, longer) = (len / parts.max(1), len % parts.max(1));
+    let begin = move |part: usize| part * least + part.min(longer);
+    (0..parts).map(move |part| begin(part)..begin(part + 1))
+}
+
 /// Channels whose statistics are worth a task.
 pub(super) const SHARE: usize = 128;
 

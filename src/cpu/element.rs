@@ -1,6 +1,7 @@
 //! The storage types of a tensor, and blocks of them as the f32 that the kernels compute in.
 
 use super::halves::{self, narrow, widen};
+use super::runs::Lanes;
 
 use crate::tensor::Dtype;
 
@@ -48,6 +49,11 @@ impl Layout {
     pub fn line(width: usize) -> Self {
         Self { stride: width, count: 1, width }
     }
+
+    /// The rows of a tensor from that value on.
+    pub fn rows<E>(self, values: &[E], start: usize) -> impl Iterator<Item = &[E]> {
+        (0..self.count).map(move |row| &values[start + row * self.stride..][..self.width])
+    }
 }
 
 /// Rows that are read.
@@ -83,10 +89,10 @@ impl RowsMut<'_> {
 }
 
 pub(super) mod sealed {
-    use super::{Dtype, Layout, Rows, RowsMut};
+    use super::{Dtype, Lanes, Layout, Rows, RowsMut};
 
     /// How a storage type becomes f32 and back.
-    pub trait Storage: Copy + Send + Sync + 'static {
+    pub trait Storage: bytemuck::Pod + Send + Sync {
         const DTYPE: Dtype;
 
         /// Where a block is converted to.
@@ -107,8 +113,30 @@ pub(super) mod sealed {
             write: impl FnOnce(RowsMut<'_>),
         );
 
-        /// An output without a detour over f32 in memory, where there is a way; false where there is none, and nothing has
-        /// been done. Runs have a length and a first channel; see the kernels of the same names.
+        /// A kernel without a detour over f32 in memory, where there is a way; false where there is none, and nothing has
+        /// been done. Runs have a length and a first channel, rows a stride of the output; see the kernels of the same names.
+        fn add_moments_runs(_: &[Self], _: usize, _: &[f32], _: &mut [Lanes]) -> bool {
+            false
+        }
+
+        fn add_gradients_runs(_: Pair<'_, Self>, _: usize, _: [&[f32]; 2], _: &mut [Lanes]) -> bool {
+            false
+        }
+
+        fn add_moments_rows(_: &[Self], _: Layout, _: &[f32], _: &mut [f32], _: &mut [f32]) -> bool {
+            false
+        }
+
+        fn add_gradients_rows(
+            _: Pair<'_, Self>,
+            _: Layout,
+            _: [&[f32]; 2],
+            _: &mut [f32],
+            _: &mut [f32],
+        ) -> bool {
+            false
+        }
+
         fn normalize_runs(_: &[Self], _: &mut [Self], _: (usize, usize), _: [&[f32]; 4]) -> bool {
             false
         }
@@ -117,11 +145,11 @@ pub(super) mod sealed {
             false
         }
 
-        fn normalize_rows(_: &[Self], _: &mut [Self], _: Layout, _: [&[f32]; 4]) -> bool {
+        fn normalize_rows(_: &[Self], _: &mut [Self], _: Layout, _: usize, _: [&[f32]; 4]) -> bool {
             false
         }
 
-        fn gradient_rows(_: Pair<'_, Self>, _: &mut [Self], _: Layout, _: [&[f32]; 5]) -> bool {
+        fn gradient_rows(_: Pair<'_, Self>, _: &mut [Self], _: Layout, _: usize, _: [&[f32]; 5]) -> bool {
             false
         }
     }
@@ -207,7 +235,7 @@ impl sealed::Storage for half::f16 {
     }
 
     fn normalize_runs(x: &[Self], y: &mut [Self], runs: (usize, usize), fields: [&[f32]; 4]) -> bool {
-        halves::normalize_runs(x, y, runs, fields)
+        runs.0 >= halves::LANES && halves::normalize_runs(x, y, runs, fields)
     }
 
     fn gradient_runs(
@@ -216,19 +244,59 @@ impl sealed::Storage for half::f16 {
         runs: (usize, usize),
         fields: [&[f32]; 5],
     ) -> bool {
-        halves::gradient_runs(tensors, dx, runs, fields)
+        runs.0 >= halves::LANES && halves::gradient_runs(tensors, dx, runs, fields)
     }
 
-    fn normalize_rows(x: &[Self], y: &mut [Self], layout: Layout, fields: [&[f32]; 4]) -> bool {
-        halves::normalize_rows(x, y, layout, fields)
+    fn normalize_rows(
+        x: &[Self],
+        y: &mut [Self],
+        layout: Layout,
+        stride: usize,
+        fields: [&[f32]; 4],
+    ) -> bool {
+        halves::normalize_rows(x, y, layout, stride, fields)
     }
 
     fn gradient_rows(
         tensors: sealed::Pair<'_, Self>,
         dx: &mut [Self],
         layout: Layout,
+        stride: usize,
         fields: [&[f32]; 5],
     ) -> bool {
-        halves::gradient_rows(tensors, dx, layout, fields)
+        halves::gradient_rows(tensors, dx, layout, stride, fields)
+    }
+
+    fn add_moments_runs(x: &[Self], run: usize, pivots: &[f32], lanes: &mut [Lanes]) -> bool {
+        run >= halves::LANES && halves::add_moments_runs(x, run, pivots, lanes)
+    }
+
+    fn add_gradients_runs(
+        tensors: sealed::Pair<'_, Self>,
+        run: usize,
+        fields: [&[f32]; 2],
+        lanes: &mut [Lanes],
+    ) -> bool {
+        run >= halves::LANES && halves::add_gradients_runs(tensors, run, fields, lanes)
+    }
+
+    fn add_moments_rows(
+        x: &[Self],
+        layout: Layout,
+        pivots: &[f32],
+        sums: &mut [f32],
+        squares: &mut [f32],
+    ) -> bool {
+        halves::add_moments_rows(x, layout, pivots, sums, squares)
+    }
+
+    fn add_gradients_rows(
+        tensors: sealed::Pair<'_, Self>,
+        layout: Layout,
+        fields: [&[f32]; 2],
+        sums: &mut [f32],
+        products: &mut [f32],
+    ) -> bool {
+        halves::add_gradients_rows(tensors, layout, fields, sums, products)
     }
 }

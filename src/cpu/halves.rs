@@ -6,6 +6,10 @@ use multiversion::multiversion;
 use multiversion::target::match_target;
 
 use super::element::Layout;
+use super::runs::Lanes;
+
+/// Values of a vector; runs have at least as many.
+pub(super) const LANES: usize = 8;
 
 /// As many values of each.
 #[multiversion(targets("x86_64+avx+f16c"))]
@@ -62,14 +66,20 @@ pub(super) fn gradient_runs(
 
 /// As [`Normalize`](super::columns::Normalize).
 #[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn normalize_rows(x: &[f16], y: &mut [f16], layout: Layout, fields: [&[f32]; 4]) -> bool {
+pub(super) fn normalize_rows(
+    x: &[f16],
+    y: &mut [f16],
+    layout: Layout,
+    stride: usize,
+    fields: [&[f32]; 4],
+) -> bool {
     match_target! {
         "x86_64+avx2+fma+f16c" => {
-            super::halves_x86::normalize_rows(x, y, layout, fields);
+            super::halves_x86::normalize_rows(x, y, layout, stride, fields);
             true
         }
         _ => {
-            let _ = (x, y, layout, fields);
+            let _ = (x, y, layout, stride, fields);
             false
         }
     }
@@ -81,15 +91,93 @@ pub(super) fn gradient_rows(
     tensors: (&[f16], &[f16]),
     dx: &mut [f16],
     layout: Layout,
+    stride: usize,
     fields: [&[f32]; 5],
 ) -> bool {
     match_target! {
         "x86_64+avx2+fma+f16c" => {
-            super::halves_x86::gradient_rows(tensors, dx, layout, fields);
+            super::halves_x86::gradient_rows(tensors, dx, layout, stride, fields);
             true
         }
         _ => {
-            let _ = (tensors, dx, layout, fields);
+            let _ = (tensors, dx, layout, stride, fields);
+            false
+        }
+    }
+}
+
+/// As [`AddMoments`](super::runs::AddMoments) of one row.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn add_moments_runs(x: &[f16], run: usize, pivots: &[f32], lanes: &mut [Lanes]) -> bool {
+    match_target! {
+        "x86_64+avx2+fma+f16c" => {
+            super::halves_x86_sums::add_moments_runs(x, run, pivots, lanes);
+            true
+        }
+        _ => {
+            let _ = (x, run, pivots, lanes);
+            false
+        }
+    }
+}
+
+/// As [`AddGradients`](super::runs::AddGradients) of one row.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn add_gradients_runs(
+    tensors: (&[f16], &[f16]),
+    run: usize,
+    fields: [&[f32]; 2],
+    lanes: &mut [Lanes],
+) -> bool {
+    match_target! {
+        "x86_64+avx2+fma+f16c" => {
+            super::halves_x86_sums::add_gradients_runs(tensors, run, fields, lanes);
+            true
+        }
+        _ => {
+            let _ = (tensors, run, fields, lanes);
+            false
+        }
+    }
+}
+
+/// As [`AddMoments`](super::columns::AddMoments).
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn add_moments_rows(
+    x: &[f16],
+    layout: Layout,
+    pivots: &[f32],
+    sums: &mut [f32],
+    squares: &mut [f32],
+) -> bool {
+    match_target! {
+        "x86_64+avx2+fma+f16c" => {
+            super::halves_x86_sums::add_moments_rows(x, layout, pivots, sums, squares);
+            true
+        }
+        _ => {
+            let _ = (x, layout, pivots, sums, squares);
+            false
+        }
+    }
+}
+
+/// As [`AddGradients`](super::columns::AddGradients).
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn add_gradients_rows(
+    tensors: (&[f16], &[f16]),
+    layout: Layout,
+    fields: [&[f32]; 2],
+    sums: &mut [f32],
+    products: &mut [f32],
+) -> bool {
+    match_target! {
+        "x86_64+avx2+fma+f16c" => {
+            super::halves_x86_sums::add_gradients_rows(tensors, layout, fields, sums, products);
+            true
+        }
+        _ => {
+            let _ = (tensors, layout, fields, sums, products);
             false
         }
     }

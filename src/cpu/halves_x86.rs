@@ -9,12 +9,11 @@ use std::arch::x86_64::{
 use half::f16;
 
 use super::element::Layout;
-
-const LANES: usize = 8;
+use super::halves::LANES;
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn load(values: &[f16; LANES]) -> __m256 {
+pub(super) fn load(values: &[f16; LANES]) -> __m256 {
     _mm256_cvtph_ps(bytemuck::cast(*values))
 }
 
@@ -24,10 +23,15 @@ fn store(values: &mut [f16; LANES], wide: __m256) {
     *values = bytemuck::cast(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(wide));
 }
 
-/// The eight values from an index on.
+/// The first so many times eight values.
 #[inline]
-fn at<T>(values: &[T], index: usize) -> Option<&[T; LANES]> {
-    values.get(index..)?.first_chunk()
+pub(super) fn eights<T: bytemuck::Pod>(values: &[T], count: usize) -> &[[T; LANES]] {
+    &bytemuck::cast_slice(&values[..count * LANES])[..count]
+}
+
+#[inline]
+pub(super) fn eights_mut<T: bytemuck::Pod>(values: &mut [T], count: usize) -> &mut [[T; LANES]] {
+    &mut bytemuck::cast_slice_mut(&mut values[..count * LANES])[..count]
 }
 
 /// `(x - pivot) * invstd * gamma + shift`.
@@ -102,67 +106,76 @@ pub(super) fn gradient_runs(
     }
 }
 
-/// As `columns::Normalize`.
+/// As `columns::Normalize`; rows of y lie `stride` values apart.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn normalize_rows(x: &[f16], y: &mut [f16], layout: Layout, fields: [&[f32]; 4]) {
-    let Layout { stride, count, width } = layout;
-    for start in (0..count).map(|row| row * stride) {
-        normalize_row(&x[start..][..width], &mut y[start..][..width], fields);
+pub(super) fn normalize_rows(x: &[f16], y: &mut [f16], of_x: Layout, stride: usize, fields: [&[f32]; 4]) {
+    let Layout { stride: x_stride, count, width } = of_x;
+    let mut rows = y.chunks_mut(stride).take(count).enumerate();
+    // Two rows at a time, so that the fields are loaded half as often.
+    while let Some((row, first)) = rows.next() {
+        let x = &x[row * x_stride..];
+        if let Some((_, second)) = rows.next() {
+            let xs = [&x[..width], &x[x_stride..][..width]];
+            normalize_together(xs, &mut [&mut first[..width], &mut second[..width]], fields);
+        } else {
+            normalize_together([&x[..width]], &mut [&mut first[..width]], fields);
+        }
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn normalize_row(x: &[f16], y: &mut [f16], fields: [&[f32]; 4]) {
-    let [p, i, g, b] = fields;
-    let eights = x.chunks_exact(LANES).zip(y.chunks_exact_mut(LANES)).enumerate();
-    for (j, (x, y)) in eights {
-        let j = j * LANES;
-        if let (Some(x), Some(y), Some(p), Some(i), Some(g), Some(b)) =
-            (x.first_chunk(), y.first_chunk_mut(), at(p, j), at(i, j), at(g, j), at(b, j))
-        {
-            let fields = [bytemuck::cast(*p), bytemuck::cast(*i), bytemuck::cast(*g), bytemuck::cast(*b)];
-            store(y, normalized(load(x), fields));
+fn normalize_together<const N: usize>(x: [&[f16]; N], y: &mut [&mut [f16]; N], [p, i, g, b]: [&[f32]; 4]) {
+    let (width, count) = (x[0].len(), x[0].len() / LANES);
+    let (ps, is, gs, bs) = (eights(p, count), eights(i, count), eights(g, count), eights(b, count));
+    for j in 0..count {
+        let fields =
+            [bytemuck::cast(ps[j]), bytemuck::cast(is[j]), bytemuck::cast(gs[j]), bytemuck::cast(bs[j])];
+        for n in 0..N {
+            store(&mut eights_mut(y[n], count)[j], normalized(load(&eights(x[n], count)[j]), fields));
         }
     }
-    for j in x.len() / LANES * LANES..x.len() {
-        y[j] = f16::from_f32((x[j].to_f32() - p[j]) * i[j] * g[j] + b[j]);
+    for n in 0..N {
+        for j in count * LANES..width {
+            y[n][j] = f16::from_f32((x[n][j].to_f32() - p[j]) * i[j] * g[j] + b[j]);
+        }
     }
 }
 
-/// As `columns::InputGradient`.
+/// As `columns::InputGradient`; rows of dx lie `stride` values apart.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn gradient_rows((x, dy): (&[f16], &[f16]), dx: &mut [f16], layout: Layout, fields: [&[f32]; 5]) {
-    let Layout { stride, count, width } = layout;
-    for start in (0..count).map(|row| row * stride) {
-        let tensors = (&x[start..][..width], &dy[start..][..width]);
-        gradient_row(tensors, &mut dx[start..][..width], fields);
+pub(super) fn gradient_rows(
+    (x, dy): (&[f16], &[f16]),
+    dx: &mut [f16],
+    of_x: Layout,
+    stride: usize,
+    fields: [&[f32]; 5],
+) {
+    for row in 0..of_x.count {
+        let start = row * of_x.stride;
+        let tensors = (&x[start..][..of_x.width], &dy[start..][..of_x.width]);
+        gradient_row(tensors, &mut dx[row * stride..][..of_x.width], fields);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn gradient_row((x, dy): (&[f16], &[f16]), dx: &mut [f16], fields: [&[f32]; 5]) {
-    let [p, k, m, i, g] = fields;
-    let eights = x.chunks_exact(LANES).zip(dy.chunks_exact(LANES)).zip(dx.chunks_exact_mut(LANES));
-    for (j, ((x, dy), dx)) in eights.enumerate() {
-        let j = j * LANES;
-        if let (Some(x), Some(dy), Some(dx)) = (x.first_chunk(), dy.first_chunk(), dx.first_chunk_mut()) {
-            if let (Some(p), Some(k), Some(m), Some(i), Some(g)) =
-                (at(p, j), at(k, j), at(m, j), at(i, j), at(g, j))
-            {
-                let fields = [
-                    bytemuck::cast(*p),
-                    bytemuck::cast(*k),
-                    bytemuck::cast(*m),
-                    bytemuck::cast(*i),
-                    bytemuck::cast(*g),
-                ];
-                store(dx, differentiated(load(x), load(dy), fields));
-            }
-        }
+fn gradient_row((x, dy): (&[f16], &[f16]), dx: &mut [f16], [p, k, m, i, g]: [&[f32]; 5]) {
+    let count = x.len() / LANES;
+    let (ps, ks, ms, is, gs) =
+        (eights(p, count), eights(k, count), eights(m, count), eights(i, count), eights(g, count));
+    let (xs, dys, dxs) = (eights(x, count), eights(dy, count), eights_mut(dx, count));
+    for j in 0..count {
+        let fields = [
+            bytemuck::cast(ps[j]),
+            bytemuck::cast(ks[j]),
+            bytemuck::cast(ms[j]),
+            bytemuck::cast(is[j]),
+            bytemuck::cast(gs[j]),
+        ];
+        store(&mut dxs[j], differentiated(load(&xs[j]), load(&dys[j]), fields));
     }
-    for j in x.len() / LANES * LANES..x.len() {
+    for j in count * LANES..x.len() {
         let (x, dy) = (x[j].to_f32(), dy[j].to_f32());
         dx[j] = f16::from_f32(((dy - (x - p[j]) * k[j]) - m[j]) * i[j] * g[j]);
     }

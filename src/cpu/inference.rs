@@ -6,6 +6,7 @@ use super::arguments::{check_dtype, check_length, check_optional};
 use super::crew::for_each;
 use super::division::Extent;
 use super::element::{Element, Workspace};
+use super::output::{Output, Staging, streams};
 use super::{matrix, planes};
 use crate::error::Error;
 use crate::options::{InferenceOptions, check_inference_eps};
@@ -82,9 +83,11 @@ pub fn inference<E: Element>(
 
 /// All of y from the numbers of all channels.
 pub(super) fn outputs<E: Element>(arch: Arch, extent: Extent, x: &[E], y: &mut [E], fields: [&[f32]; 4]) {
+    let streams = streams::<E>(y.len());
     for_each(extent.is_parallel(), extent.chunks(y), |(start, y)| {
-        let workspace = &mut Workspace::new();
+        let (workspace, staging) = (&mut Workspace::new(), &mut Staging::new(streams));
         let x = &x[start..][..y.len()];
+        let y = &mut Output::new(y, staging);
         if extent.has_runs() {
             let first = start / extent.inner % extent.channels;
             planes::normalize(arch, x, y, (extent.inner, first), fields, workspace);

@@ -9,6 +9,7 @@ use super::columns::{AddGradients, AddMoments, InputGradient, Normalize, Totals}
 use super::division::{Extent, MOST_COLUMNS, Tile, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
+use super::output::Output;
 use super::parameters::{NO_COLUMNS, spread, spread_all};
 
 /// Rows that one f32 sum goes over.
@@ -41,13 +42,14 @@ fn regions(extent: Extent, rows: Range<usize>, channels: Range<usize>) -> [Regio
 }
 
 impl Region {
+    /// Some of its rows.
+    fn some(self, rows: Range<usize>) -> Self {
+        Self { start: self.start + rows.start * self.stride, rows: rows.len(), ..self }
+    }
+
     /// Its rows in parts.
     fn parts(self, rows: usize) -> impl Iterator<Item = Self> {
-        ranges(self.rows, rows).map(move |rows| Self {
-            start: self.start + rows.start * self.stride,
-            rows: rows.len(),
-            ..self
-        })
+        ranges(self.rows, rows).map(move |rows| self.some(rows))
     }
 
     /// In parts that are converted at once.
@@ -103,8 +105,11 @@ fn region_moments<E: Element>(
     let sample = Region { rows: region.rows.min(SAMPLE), ..region };
     let sampled = (sample.rows * (width / channels)) as f64;
     for part in sample.conversions() {
-        let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
-        arch.dispatch(AddMoments { x, pivots: of_column, sums: column_sums, squares: column_squares });
+        let (x, layout) = (&x[part.start..], part.layout());
+        if !E::add_moments_rows(x, layout, of_column, column_sums, column_squares) {
+            let x = E::read(x, layout, &mut workspace.x);
+            arch.dispatch(AddMoments { x, pivots: of_column, sums: column_sums, squares: column_squares });
+        }
     }
     arch.dispatch(Totals { columns: column_sums, inner, totals: block_sums });
     for (pivot, sum) in pivots.iter_mut().zip(block_sums.iter()) {
@@ -118,7 +123,11 @@ fn region_moments<E: Element>(
             column_sums.fill(0.0);
             column_squares.fill(0.0);
             for part in block.conversions() {
-                let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+                let (x, layout) = (&x[part.start..], part.layout());
+                if E::add_moments_rows(x, layout, of_column, column_sums, column_squares) {
+                    continue;
+                }
+                let x = E::read(x, layout, &mut workspace.x);
                 arch.dispatch(AddMoments {
                     x,
                     pivots: of_column,
@@ -173,9 +182,13 @@ pub(super) fn gradients<E: Element>(
             column_sums.fill(0.0);
             column_products.fill(0.0);
             for part in block.conversions() {
-                let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
-                let dy = E::read(&dy[part.start..], part.layout(), &mut workspace.dy);
+                let (x, dy, layout) = (&x[part.start..], &dy[part.start..], part.layout());
                 let fields = [&fields[0][..width], &fields[1][..width]];
+                if E::add_gradients_rows((x, dy), layout, fields, column_sums, column_products) {
+                    continue;
+                }
+                let x = E::read(x, layout, &mut workspace.x);
+                let dy = E::read(dy, layout, &mut workspace.dy);
                 let products = &mut *column_products;
                 arch.dispatch(AddGradients { x, dy, fields, sums: column_sums, products });
             }
@@ -189,17 +202,18 @@ pub(super) fn gradients<E: Element>(
     }
 }
 
-/// Calls back for the regions of a stretch of whole rows of an output, with the numbers of their columns.
+/// Calls back for the regions of a stretch of whole rows of an output, `most` values of each row at once, with the
+/// numbers of their columns.
 fn outputs<const N: usize>(
     extent: Extent,
-    rows: usize,
+    (rows, most): (usize, usize),
     fields: [&[f32]; N],
     mut output: impl FnMut(Region, [&[f32]; N]),
 ) {
     if extent.inner == 1 && extent.fold() == 1 {
         // The numbers are there as they are needed, so that memory can be gone through from its beginning to its end.
         for rows in ranges(rows, BLOCK / extent.stride()) {
-            for channels in ranges(extent.channels, BLOCK) {
+            for channels in ranges(extent.channels, most) {
                 let fields = fields.map(|field| &field[channels.clone()]);
                 let [region, _] = regions(extent, rows.clone(), channels);
                 output(region, fields);
@@ -222,17 +236,22 @@ pub(super) fn normalize<E: Element>(
     arch: Arch,
     extent: Extent,
     x: &[E],
-    y: &mut [E],
+    y: &mut Output<'_, E>,
     fields: [&[f32]; 4],
     workspace: &mut Workspace<E>,
 ) {
-    outputs(extent, y.len() / extent.stride(), fields, |part, fields| {
-        if E::normalize_rows(&x[part.start..], &mut y[part.start..], part.layout(), fields) {
-            return;
-        }
-        let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
-        E::write(&mut y[part.start..], part.layout(), &mut workspace.output, |y| {
-            arch.dispatch(Normalize { x, y, fields });
+    let bounds = (y.len() / extent.stride(), y.most());
+    outputs(extent, bounds, fields, |part, fields| {
+        y.rows(part.start, part.layout(), |rows, y, stride| {
+            let part = part.some(rows);
+            let (x, layout) = (&x[part.start..], part.layout());
+            if E::normalize_rows(x, y, layout, stride, fields) {
+                return;
+            }
+            let x = E::read(x, layout, &mut workspace.x);
+            E::write(y, Layout { stride, ..layout }, &mut workspace.output, |y| {
+                arch.dispatch(Normalize { x, y, fields });
+            });
         });
     });
 }
@@ -242,19 +261,23 @@ pub(super) fn input_gradient<E: Element>(
     arch: Arch,
     extent: Extent,
     (x, dy): (&[E], &[E]),
-    dx: &mut [E],
+    dx: &mut Output<'_, E>,
     fields: [&[f32]; 5],
     workspace: &mut Workspace<E>,
 ) {
-    outputs(extent, dx.len() / extent.stride(), fields, |part, fields| {
-        let tensors = (&x[part.start..], &dy[part.start..]);
-        if E::gradient_rows(tensors, &mut dx[part.start..], part.layout(), fields) {
-            return;
-        }
-        let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
-        let dy = E::read(&dy[part.start..], part.layout(), &mut workspace.dy);
-        E::write(&mut dx[part.start..], part.layout(), &mut workspace.output, |dx| {
-            arch.dispatch(InputGradient { x, dy, dx, fields });
+    let bounds = (dx.len() / extent.stride(), dx.most());
+    outputs(extent, bounds, fields, |part, fields| {
+        dx.rows(part.start, part.layout(), |rows, dx, stride| {
+            let part = part.some(rows);
+            let (tensors, layout) = ((&x[part.start..], &dy[part.start..]), part.layout());
+            if E::gradient_rows(tensors, dx, layout, stride, fields) {
+                return;
+            }
+            let x = E::read(tensors.0, layout, &mut workspace.x);
+            let dy = E::read(tensors.1, layout, &mut workspace.dy);
+            E::write(dx, Layout { stride, ..layout }, &mut workspace.output, |dx| {
+                arch.dispatch(InputGradient { x, dy, dx, fields });
+            });
         });
     });
 }

@@ -34,12 +34,16 @@ mod element;
 mod halves;
 #[cfg(target_arch = "x86_64")]
 mod halves_x86;
+#[cfg(target_arch = "x86_64")]
+mod halves_x86_sums;
 mod inference;
 mod matrix;
 mod moments;
+mod output;
 mod parameters;
 mod planes;
 mod runs;
+mod stream;
 mod training;
 
 pub use backward::{BackwardSlices, backward};

@@ -2,9 +2,10 @@
 
 use pulp::Arch;
 
-use super::division::{Extent, MOST_CHANNELS, Tile, ranges};
+use super::division::{Extent, MOST_CHANNELS, Tile, evenly, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
+use super::output::Output;
 use super::runs::{AddGradients, AddMoments, InputGradient, Lanes, Normalize, Totals};
 
 /// Runs that a lane adds up one after the other.
@@ -18,9 +19,8 @@ const SAMPLE: usize = 32;
 fn blocks(extent: Extent, tile: &Tile, mut block: impl FnMut(usize, usize, usize)) {
     let run = tile.inner.len();
     let deep = (BLOCK / run).clamp(1, DEEPEST);
-    let piece = run.div_ceil(run.div_ceil(BLOCK));
     for rows in ranges(tile.rows.len(), deep) {
-        for inner in ranges(run, piece) {
+        for inner in evenly(run, BLOCK) {
             let row = tile.rows.start + rows.start;
             let start = row * extent.stride() + tile.channels.start * extent.inner + tile.inner.start;
             block(start + inner.start, rows.len(), inner.len());
@@ -62,7 +62,11 @@ pub(super) fn moments<E: Element>(
         for last in [false, true] {
             lanes.fill(Lanes::ZERO);
             for (start, rows) in conversions(start, stride, rows, width) {
-                let x = E::read(&x[start..], Layout { stride, count: rows, width }, &mut workspace.x);
+                let layout = Layout { stride, count: rows, width };
+                if layout.rows(x, start).all(|x| E::add_moments_runs(x, run, pivots, lanes)) {
+                    continue;
+                }
+                let x = E::read(&x[start..], layout, &mut workspace.x);
                 arch.dispatch(AddMoments { x, run, pivots, lanes });
             }
             arch.dispatch(Totals { lanes, totals });
@@ -107,8 +111,13 @@ pub(super) fn gradients<E: Element>(
         let width = channels * run;
         lanes.fill(Lanes::ZERO);
         for (start, rows) in conversions(start, stride, rows, width) {
-            let x = E::read(&x[start..], Layout { stride, count: rows, width }, &mut workspace.x);
-            let dy = E::read(&dy[start..], Layout { stride, count: rows, width }, &mut workspace.dy);
+            let layout = Layout { stride, count: rows, width };
+            let mut tensors = layout.rows(x, start).zip(layout.rows(dy, start));
+            if tensors.all(|tensors| E::add_gradients_runs(tensors, run, fields, lanes)) {
+                continue;
+            }
+            let x = E::read(&x[start..], layout, &mut workspace.x);
+            let dy = E::read(&dy[start..], layout, &mut workspace.dy);
             arch.dispatch(AddGradients { x, dy, run, fields, lanes });
         }
         arch.dispatch(Totals { lanes, totals });
@@ -118,18 +127,22 @@ pub(super) fn gradients<E: Element>(
     });
 }
 
-/// Calls back for the pieces of a stretch of an output that are converted at once: where it begins in the
+/// Calls back for the pieces of a stretch of an output that are computed at once: where it begins in the
 /// stretch, its length, the length of its runs, and the channel it begins with.
-fn pieces(len: usize, run: usize, first: usize, mut piece: impl FnMut(usize, usize, usize, usize)) {
-    if run > BLOCK || len < run {
+fn pieces(
+    (len, most): (usize, usize),
+    run: usize,
+    first: usize,
+    mut piece: impl FnMut(usize, usize, usize, usize),
+) {
+    if run > most || len < run {
         for (plane, whole) in ranges(len, run).enumerate() {
-            // Of like lengths, so that none is shorter than a vector.
-            for range in ranges(whole.len(), whole.len().div_ceil(whole.len().div_ceil(BLOCK))) {
+            for range in evenly(whole.len(), most) {
                 piece(whole.start + range.start, range.len(), range.len(), first + plane);
             }
         }
     } else {
-        let step = BLOCK / run * run;
+        let step = most / run * run;
         for range in ranges(len, step) {
             piece(range.start, range.len(), run, first + range.start / run);
         }
@@ -141,19 +154,22 @@ fn pieces(len: usize, run: usize, first: usize, mut piece: impl FnMut(usize, usi
 pub(super) fn normalize<E: Element>(
     arch: Arch,
     x: &[E],
-    y: &mut [E],
+    output: &mut Output<'_, E>,
     (run, first): (usize, usize),
     fields: [&[f32]; 4],
     workspace: &mut Workspace<E>,
 ) {
-    if E::normalize_runs(x, y, (run.min(y.len()), first), fields) {
-        return;
-    }
-    pieces(y.len(), run, first, |start, len, run, channel| {
-        let first = channel % fields[0].len();
-        let x = E::read(&x[start..], Layout::line(len), &mut workspace.x);
-        E::write(&mut y[start..], Layout::line(len), &mut workspace.output, |y| {
-            arch.dispatch(Normalize { x, y, run, first, fields });
+    let bounds = (output.len(), output.most());
+    pieces(bounds, run.min(output.len()), first, |start, len, run, channel| {
+        let (x, first) = (&x[start..][..len], channel % fields[0].len());
+        output.rows(start, Layout::line(len), |_, y, _| {
+            if E::normalize_runs(x, &mut y[..len], (run, first), fields) {
+                return;
+            }
+            let x = E::read(x, Layout::line(len), &mut workspace.x);
+            E::write(y, Layout::line(len), &mut workspace.output, |y| {
+                arch.dispatch(Normalize { x, y, run, first, fields });
+            });
         });
     });
 }
@@ -162,20 +178,23 @@ pub(super) fn normalize<E: Element>(
 pub(super) fn input_gradient<E: Element>(
     arch: Arch,
     (x, dy): (&[E], &[E]),
-    dx: &mut [E],
+    output: &mut Output<'_, E>,
     (run, first): (usize, usize),
     fields: [&[f32]; 5],
     workspace: &mut Workspace<E>,
 ) {
-    if E::gradient_runs((x, dy), dx, (run.min(dx.len()), first), fields) {
-        return;
-    }
-    pieces(dx.len(), run, first, |start, len, run, channel| {
-        let first = channel % fields[0].len();
-        let x = E::read(&x[start..], Layout::line(len), &mut workspace.x);
-        let dy = E::read(&dy[start..], Layout::line(len), &mut workspace.dy);
-        E::write(&mut dx[start..], Layout::line(len), &mut workspace.output, |dx| {
-            arch.dispatch(InputGradient { x, dy, dx, run, first, fields });
+    let bounds = (output.len(), output.most());
+    pieces(bounds, run.min(output.len()), first, |start, len, run, channel| {
+        let (tensors, first) = ((&x[start..][..len], &dy[start..][..len]), channel % fields[0].len());
+        output.rows(start, Layout::line(len), |_, dx, _| {
+            if E::gradient_runs(tensors, &mut dx[..len], (run, first), fields) {
+                return;
+            }
+            let x = E::read(tensors.0, Layout::line(len), &mut workspace.x);
+            let dy = E::read(tensors.1, Layout::line(len), &mut workspace.dy);
+            E::write(dx, Layout::line(len), &mut workspace.output, |dx| {
+                arch.dispatch(InputGradient { x, dy, dx, run, first, fields });
+            });
         });
     });
 }

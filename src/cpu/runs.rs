@@ -5,22 +5,22 @@ use pulp::{Simd, WithSimd};
 use super::element::{Rows, RowsMut};
 
 /// Independent sums that one run goes into, so that additions need not wait for each other.
-const CHAINS: usize = 4;
+pub(super) const CHAINS: usize = 4;
 
 /// Vectors that one chain adds up before it is added to the lanes: rounding grows with the additions in a row.
-const DEEPEST: usize = 32;
+pub(super) const DEEPEST: usize = 32;
 
 /// Vectors of a run that is too short for so many chains.
-const SHORT: usize = 32;
+pub(super) const SHORT: usize = 32;
 
 /// Room for four vectors of the widest kind.
 const LANES: usize = 64;
 
 /// Two sums of one channel, spread over lanes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lanes {
-    first: [f32; LANES],
-    second: [f32; LANES],
+pub struct Lanes {
+    pub first: [f32; LANES],
+    pub second: [f32; LANES],
 }
 
 impl Lanes {

@@ -8,6 +8,7 @@ use super::division::{Division, Extent, MOST_CHANNELS, SHARE, Tile, merged};
 use super::element::{Element, Workspace};
 use super::inference::outputs;
 use super::moments::Sums;
+use super::output::{Output, Staging, streams};
 use super::parameters::Parameters;
 use super::{matrix, planes};
 use crate::error::Error;
@@ -83,7 +84,8 @@ pub fn training<E: Element>(
         return Ok(());
     }
     let extent = Extent::new(shape);
-    let pass = Pass { arch: Arch::new(), extent, x, gamma, beta, options };
+    let streams = streams::<E>(x.len());
+    let pass = Pass { arch: Arch::new(), extent, x, gamma, beta, options, streams };
     let running = running_mean.zip(running_var);
     match extent.division() {
         Division::Whole(tiles) => pass.whole(tiles, y, saved, running),
@@ -111,6 +113,7 @@ struct Pass<'a, E> {
     gamma: Option<&'a [f32]>,
     beta: Option<&'a [f32]>,
     options: &'a TrainingOptions,
+    streams: bool,
 }
 
 impl<E: Element> Pass<'_, E> {
@@ -169,10 +172,12 @@ impl<E: Element> Pass<'_, E> {
             self.moments(&tile, sums, workspace);
             self.finish(sums, saved, running);
             let parameters = self.parameters(tile.channels.start, saved);
+            let staging = &mut Staging::new(self.streams);
             // The last rows are the ones that are still in the nearest cache.
             for (row, y) in y.into_iter().enumerate().rev() {
                 let start = row * self.extent.stride() + tile.channels.start * self.extent.inner;
                 let x = &self.x[start..][..y.len()];
+                let y = &mut Output::new(y, staging);
                 planes::normalize(self.arch, x, y, (self.extent.inner, 0), parameters.fields(), workspace);
             }
         });

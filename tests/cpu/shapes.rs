@@ -67,6 +67,16 @@ fn divisions() {
     }
 }
 
+/// Outputs of 32 MiB and more take another way to memory: those in f32, and the last one in f16 as well.
+#[test]
+fn past_the_caches() {
+    for (outer, channels, inner) in
+        [(59, 3001, 49), (1, 17, 500_003), (16_200, 521, 1), (140_001, 61, 1), (17, 513, 2001)]
+    {
+        holds(outer, channels, inner, 10.0);
+    }
+}
+
 /// A channel is the same whatever lies beside it, and the number of threads changes no bit.
 #[test]
 fn threads_change_nothing() {
