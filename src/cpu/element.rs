@@ -193,10 +193,10 @@ impl sealed::Storage for f32 {
 impl sealed::Storage for half::f16 {
     const DTYPE: Dtype = Dtype::F16;
 
-    type Scratch = [f32; BLOCK];
+    type Scratch = Vec<f32>;
 
     fn scratch() -> Self::Scratch {
-        [0.0; BLOCK]
+        Vec::new()
     }
 
     fn widen(self) -> f32 {
@@ -208,6 +208,7 @@ impl sealed::Storage for half::f16 {
         Layout { stride, count, width }: Layout,
         scratch: &'a mut Self::Scratch,
     ) -> Rows<'a> {
+        scratch.resize(BLOCK, 0.0);
         if stride == width || count == 1 {
             widen(&values[..count * width], &mut scratch[..count * width]);
         } else {
@@ -224,6 +225,7 @@ impl sealed::Storage for half::f16 {
         scratch: &mut Self::Scratch,
         write: impl FnOnce(RowsMut<'_>),
     ) {
+        scratch.resize(BLOCK, 0.0);
         write(RowsMut { values: scratch, stride: width, count, width });
         if stride == width || count == 1 {
             narrow(&scratch[..count * width], &mut values[..count * width]);
