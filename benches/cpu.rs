@@ -1,12 +1,10 @@
 //! How fast the CPU path is, beside a copy of the same tensor by the same threads.
 //!
-//! `cargo bench --bench cpu` prints a table; `-- --quick` of the smaller shapes only, `-- --json FILE` writes it too,
-//! `-- --serve` answers requests line by line (`benches/peers/cpu_against_torch.py` asks them). The calls of an
-//! operation and of the copy take turns; each figure is the median of the rounds, with the range behind it. Buffers
-//! are used again, so that nothing waits for the kernel to hand out pages; tensors above the size of the last-level
-//! cache come from memory.
+//! `cargo bench --bench cpu` prints a table; `-- --quick` of the smaller shapes only, `-- --json FILE` writes it too.
+//! `benches/peers/cpu_against_torch.py` compares it with PyTorch's. The calls of an operation and of the copy take turns;
+//! each figure is the median of the rounds, with the range behind it. Buffers are used again, so that nothing waits for
+//! the kernel to hand out pages; tensors above the size of the last-level cache come from memory.
 
-use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
@@ -40,20 +38,19 @@ const ROUNDS: usize = 9;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    let (mut json, mut serve, mut quick) = (None, false, false);
+    let (mut json, mut quick) = (None, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--json" => json = Some(arguments.next().ok_or("--json needs a file")?),
-            "--serve" => serve = true,
             "--quick" => quick = true,
             "--bench" => {}
             other => {
-                return Err(format!("{other} is unknown; there are --json FILE, --serve and --quick").into());
+                return Err(format!("{other} is unknown; there are --json FILE and --quick").into());
             }
         }
     }
-    if serve { answer() } else { table(json, quick) }
+    table(json, quick)
 }
 
 /// The shape, from dimensions with the channels second.
@@ -244,31 +241,6 @@ fn table(json: Option<String>, quick: bool) -> Result<(), Failure> {
     }
     if let Some(file) = json {
         std::fs::write(file, serde_json::to_string_pretty(&rows)?)?;
-    }
-    Ok(())
-}
-
-/// Requests `shape operation dtype layout calls`, the operation `copy` among them; answers are the milliseconds of each
-/// call. The tensors of a request stay for the next.
-fn answer() -> Result<(), Failure> {
-    let mut output = std::io::stdout();
-    let mut held: Option<(Shape, Any)> = None;
-    for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [dims, operation, dtype, layout, calls] = words[..] else {
-            return Err(format!("{line:?}: needs a shape, operation, dtype, layout and calls").into());
-        };
-        let shape = shape(dims, layout, dtype)?;
-        if held.as_ref().is_none_or(|(of, _)| *of != shape) {
-            // The old tensors go first.
-            drop(held.take());
-        }
-        let (_, layer) = held.get_or_insert_with(|| (shape, Any::new(shape)));
-        let times = layer.time(operation, calls.parse()?)?;
-        let times: Vec<String> = times.iter().map(|ms| format!("{ms:.6}")).collect();
-        writeln!(output, "{}", times.join(" "))?;
-        output.flush()?;
     }
     Ok(())
 }

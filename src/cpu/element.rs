@@ -1,7 +1,10 @@
 //! The storage types of a tensor, and blocks of them as the f32 that the kernels compute in.
 
+use super::cache::prefetch;
 use super::halves::{self, narrow, widen};
 use super::runs::Lanes;
+
+use bytemuck::Pod;
 
 use crate::tensor::Dtype;
 
@@ -21,6 +24,9 @@ pub trait Element: sealed::Storage {}
 
 impl Element for f32 {}
 impl Element for half::f16 {}
+
+/// Tensors of fewer bytes are near enough.
+const PREFETCHED: usize = 8 << 20;
 
 /// Where the blocks of a task are converted to; nothing where there is nothing to convert.
 #[derive(Debug)]
@@ -48,6 +54,19 @@ impl Layout {
     /// One row of so many values.
     pub fn line(width: usize) -> Self {
         Self { stride: width, count: 1, width }
+    }
+
+    /// Prefetches as many rows after those, where they are there: they begin on other pages than these end on, which
+    /// no processor foresees.
+    pub fn prefetch_next<E: Pod>(self, values: &[E], start: usize) {
+        if self.stride == self.width || size_of_val(values) < PREFETCHED {
+            return;
+        }
+        let next = start + self.count * self.stride;
+        for row in 0..self.count {
+            let Some(row) = values.get(next + row * self.stride..) else { return };
+            prefetch(&row[..self.width.min(row.len())]);
+        }
     }
 
     /// The rows of a tensor from that value on.

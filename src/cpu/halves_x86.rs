@@ -54,7 +54,8 @@ fn differentiated(x: __m256, dy: __m256, [p, k, m, i, g]: [__m256; 5]) -> __m256
 pub(super) fn normalize_runs(x: &[f16], y: &mut [f16], (run, first): (usize, usize), fields: [&[f32]; 4]) {
     let [pivot, invstd, gamma, shift] = fields;
     let mut c = first;
-    for (x, y) in x.chunks(run).zip(y.chunks_mut(run)) {
+    let (count, ragged) = (run / LANES, !run.is_multiple_of(LANES));
+    for (x, y) in x.chunks_exact(run).zip(y.chunks_exact_mut(run)) {
         let fields = [
             _mm256_set1_ps(pivot[c]),
             _mm256_set1_ps(invstd[c]),
@@ -62,13 +63,12 @@ pub(super) fn normalize_runs(x: &[f16], y: &mut [f16], (run, first): (usize, usi
             _mm256_set1_ps(shift[c]),
         ];
         c = if c + 1 == pivot.len() { 0 } else { c + 1 };
-        // The last eight values overlap those before them.
-        if let (Some(x), Some(y)) = (x.last_chunk(), y.last_chunk_mut()) {
+        for (x, y) in eights(x, count).iter().zip(eights_mut(y, count)) {
             store(y, normalized(load(x), fields));
         }
-        let eights = x.chunks_exact(LANES).zip(y.chunks_exact_mut(LANES));
-        for (x, y) in eights {
-            if let (Some(x), Some(y)) = (x.first_chunk(), y.first_chunk_mut()) {
+        if ragged {
+            // The last eight values overlap those before them.
+            if let (Some(x), Some(y)) = (x.last_chunk(), y.last_chunk_mut()) {
                 store(y, normalized(load(x), fields));
             }
         }
@@ -85,7 +85,8 @@ pub(super) fn gradient_runs(
 ) {
     let [pivot, slope, shift, invstd, gamma] = fields;
     let mut c = first;
-    for ((x, dy), dx) in x.chunks(run).zip(dy.chunks(run)).zip(dx.chunks_mut(run)) {
+    let (count, ragged) = (run / LANES, !run.is_multiple_of(LANES));
+    for ((x, dy), dx) in x.chunks_exact(run).zip(dy.chunks_exact(run)).zip(dx.chunks_exact_mut(run)) {
         let fields = [
             _mm256_set1_ps(pivot[c]),
             _mm256_set1_ps(slope[c]),
@@ -94,12 +95,12 @@ pub(super) fn gradient_runs(
             _mm256_set1_ps(gamma[c]),
         ];
         c = if c + 1 == pivot.len() { 0 } else { c + 1 };
-        if let (Some(x), Some(dy), Some(dx)) = (x.last_chunk(), dy.last_chunk(), dx.last_chunk_mut()) {
+        let tensors = eights(x, count).iter().zip(eights(dy, count));
+        for ((x, dy), dx) in tensors.zip(eights_mut(dx, count)) {
             store(dx, differentiated(load(x), load(dy), fields));
         }
-        let eights = x.chunks_exact(LANES).zip(dy.chunks_exact(LANES)).zip(dx.chunks_exact_mut(LANES));
-        for ((x, dy), dx) in eights {
-            if let (Some(x), Some(dy), Some(dx)) = (x.first_chunk(), dy.first_chunk(), dx.first_chunk_mut()) {
+        if ragged {
+            if let (Some(x), Some(dy), Some(dx)) = (x.last_chunk(), dy.last_chunk(), dx.last_chunk_mut()) {
                 store(dx, differentiated(load(x), load(dy), fields));
             }
         }

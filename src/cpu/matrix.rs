@@ -212,7 +212,8 @@ fn outputs<const N: usize>(
 ) {
     if extent.inner == 1 && extent.fold() == 1 {
         // The numbers are there as they are needed, so that memory can be gone through from its beginning to its end.
-        for rows in ranges(rows, BLOCK / extent.stride()) {
+        let together = if extent.channels > most { 1 } else { BLOCK / extent.channels };
+        for rows in ranges(rows, together) {
             for channels in ranges(extent.channels, most) {
                 let fields = fields.map(|field| &field[channels.clone()]);
                 let [region, _] = regions(extent, rows.clone(), channels);

@@ -27,6 +27,7 @@
 
 mod arguments;
 mod backward;
+mod cache;
 mod columns;
 mod crew;
 mod division;
@@ -43,7 +44,6 @@ mod output;
 mod parameters;
 mod planes;
 mod runs;
-mod stream;
 mod training;
 
 pub use backward::{BackwardSlices, backward};

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
+use super::cache::{self, STREAMS};
 use super::division::MOST_COLUMNS;
 use super::element::{BLOCK, Element, Layout};
-use super::stream::{self, STREAMS};
 
-/// Values that are put together before they pass by the caches.
-const STAGED: usize = 512;
+/// Values that are put together before they pass by the caches; a row of a tile goes in one piece.
+const STAGED: usize = MOST_COLUMNS;
 
-// A row of a tile goes in one piece.
-const _: () = assert!(MOST_COLUMNS <= STAGED);
+/// Room for values that a line is still lacking others of.
+const PENDING: usize = 64;
 
 /// Tensors of so many bytes and more pass by the caches: less than them may still be there when someone reads it.
 const STREAMED: usize = 32 << 20;
@@ -21,23 +21,26 @@ pub(super) fn streams<E: Element>(len: usize) -> bool {
 }
 
 /// Where a task puts values together that are to pass by the caches; nothing where they are not.
-pub(super) struct Staging<E>(Option<[E; STAGED]>);
+pub(super) struct Staging<E>(Option<[E; PENDING + STAGED]>);
 
 impl<E: Element> Staging<E> {
     pub(super) fn new(streams: bool) -> Self {
-        Self(streams.then(bytemuck::Zeroable::zeroed))
+        Self(streams.then(|| [E::zeroed(); PENDING + STAGED]))
     }
 }
 
 /// Values of an output that are one task's to write, until it is dropped.
 pub(super) struct Output<'a, E: Element> {
     values: &'a mut [E],
-    staged: Option<&'a mut [E; STAGED]>,
+    staged: Option<&'a mut [E; PENDING + STAGED]>,
+    /// How many of the staged values wait for more, and which of the output they are.
+    pending: usize,
+    start: usize,
 }
 
 impl<'a, E: Element> Output<'a, E> {
     pub(super) fn new(values: &'a mut [E], staging: &'a mut Staging<E>) -> Self {
-        Self { values, staged: staging.0.as_mut() }
+        Self { values, staged: staging.0.as_mut(), pending: 0, start: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,16 +60,36 @@ impl<'a, E: Element> Output<'a, E> {
         mut write: impl FnMut(Range<usize>, &mut [E], usize),
     ) {
         let Layout { stride, count, width } = layout;
-        let Some(staged) = &mut self.staged else {
+        if self.staged.is_none() {
             return write(0..count, &mut self.values[start..], stride);
-        };
+        }
         // Of wide rows one at a time: kernels that take two would wait for the second one's memory.
         let at_once = if stride == width { (STAGED / 2 / width).max(1) } else { 1 };
         for first in (0..count).step_by(at_once) {
             let rows = first..count.min(first + at_once);
-            let staged = &mut staged[..rows.len() * width];
-            write(rows, staged, width);
-            stream::copy(staged, &mut self.values[start + first * stride..][..staged.len()]);
+            self.piece(start + first * stride, rows.len() * width, |staged| write(rows, staged, width));
+        }
+    }
+
+    /// Whole lines go as soon as they are there; the values left over wait for the next piece.
+    fn piece(&mut self, start: usize, len: usize, write: impl FnOnce(&mut [E])) {
+        if start != self.start + self.pending {
+            self.flush();
+            self.start = start;
+        }
+        let Some(staged) = &mut self.staged else { return };
+        write(&mut staged[self.pending..][..len]);
+        let staged = &mut staged[..self.pending + len];
+        let gone = cache::copy_lines(staged, &mut self.values[self.start..][..staged.len()]);
+        staged.copy_within(gone.., 0);
+        self.pending = staged.len() - gone;
+        self.start += gone;
+    }
+
+    fn flush(&mut self) {
+        if let Some(staged) = &self.staged {
+            self.values[self.start..][..self.pending].copy_from_slice(&staged[..self.pending]);
+            self.pending = 0;
         }
     }
 }
@@ -74,7 +97,8 @@ impl<'a, E: Element> Output<'a, E> {
 impl<E: Element> Drop for Output<'_, E> {
     fn drop(&mut self) {
         if self.staged.is_some() {
-            stream::fence();
+            self.flush();
+            cache::fence();
         }
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn moments<E: Element>(
             lanes.fill(Lanes::ZERO);
             for (start, rows) in conversions(start, stride, rows, width) {
                 let layout = Layout { stride, count: rows, width };
+                layout.prefetch_next(x, start);
                 if layout.rows(x, start).all(|x| E::add_moments_runs(x, run, pivots, lanes)) {
                     continue;
                 }
@@ -112,6 +113,8 @@ pub(super) fn gradients<E: Element>(
         lanes.fill(Lanes::ZERO);
         for (start, rows) in conversions(start, stride, rows, width) {
             let layout = Layout { stride, count: rows, width };
+            layout.prefetch_next(x, start);
+            layout.prefetch_next(dy, start);
             let mut tensors = layout.rows(x, start).zip(layout.rows(dy, start));
             if tensors.all(|tensors| E::add_gradients_runs(tensors, run, fields, lanes)) {
                 continue;

@@ -1,5 +1,5 @@
-//! Stores that pass by the caches: memory that is only written need not be read first, as a cache would, and what is
-//! in the caches stays there. The one place with unsafe code.
+//! What a program tells the caches. Stores can pass by them: memory that is only written need not be read first, and
+//! what is in the caches stays there. And memory can be asked for before it is needed. The one place with unsafe code.
 
 #![allow(unsafe_code, reason = "the instructions have no safe form")]
 
@@ -13,14 +13,14 @@ pub(super) const STREAMS: bool = cfg!(target_arch = "x86_64");
 #[repr(C, align(64))]
 struct Line([[u8; 16]; 4]);
 
-/// Copies to whole cache lines by such stores, and the values before and after them as usual. Before anyone but
-/// this thread may look at the memory, [`fence`] has to be called.
-pub(super) fn copy<E: Pod>(from: &[E], to: &mut [E]) {
+/// Copies to whole cache lines by such stores, and what lies before the first of them as usual. Returns how many values
+/// that were: those after the last whole line are left. Before anyone but this thread may look at the memory, [`fence`]
+/// has to be called.
+pub(super) fn copy_lines<E: Pod>(from: &[E], to: &mut [E]) -> usize {
     let (head, lines, tail) = bytemuck::pod_align_to_mut::<E, Line>(to);
-    let (from, last) = from.split_at(from.len() - tail.len());
-    let (first, from) = from.split_at(head.len());
+    let copied = from.len() - tail.len();
+    let (first, from) = from[..copied].split_at(head.len());
     head.copy_from_slice(first);
-    tail.copy_from_slice(last);
     let from = bytemuck::cast_slice::<E, u8>(from);
     for (line, from) in lines.iter_mut().zip(from.chunks_exact(size_of::<Line>())) {
         let Line(from) = bytemuck::pod_read_unaligned(from);
@@ -28,6 +28,7 @@ pub(super) fn copy<E: Pod>(from: &[E], to: &mut [E]) {
             store(to, from);
         }
     }
+    copied
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -50,4 +51,16 @@ pub(super) fn fence() {
     unsafe {
         std::arch::x86_64::_mm_sfence();
     }
+}
+
+/// Has values on their way to the second-level cache.
+pub(super) fn prefetch<E: Pod>(values: &[E]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytemuck::cast_slice::<E, u8>(values).chunks(size_of::<Line>()) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: every x86-64 processor has SSE, and what is prefetched is there.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
 }
