@@ -231,7 +231,21 @@ fn nothing_panics() {
         let asserts = code.matches("assert").count() - code.matches("const { assert!").count();
         assert_eq!(asserts, 0, "{path} asserts");
     }
-    assert!(text("src/lib.rs").contains("#![forbid(unsafe_code)]"));
+}
+
+/// None without the CPU path, and with it in one file.
+#[test]
+fn unsafe_code_has_one_place() {
+    let lib = text("src/lib.rs");
+    assert!(lib.contains("#![deny(unsafe_code)]"));
+    assert!(lib.contains("#![cfg_attr(not(feature = \"cpu\"), forbid(unsafe_code))]"));
+    for (_, path) in sources() {
+        let code = code(&path);
+        let allowed = code.contains("allow(unsafe_code") || code.contains("expect(unsafe_code");
+        assert_eq!(allowed, path == "src/cpu/cache.rs", "{path}");
+        let blocks = code.matches("unsafe {").count();
+        assert_eq!(blocks, if allowed { 3 } else { 0 }, "{path}: each is a promise to keep");
+    }
 }
 
 /// Files of one reason: of a length that can be read at once, and with a name that says it.
