@@ -159,6 +159,7 @@ fn run(adapter: &wgpu::Adapter, options: &Options) -> Result<(), Box<dyn Error>>
         beta: Some(whole(&beta)),
         running_mean: whole(&mean),
         running_var: whole(&variance),
+        residual: None,
     };
     let training_buffers = TrainingBuffers {
         x: whole(&x),
@@ -169,6 +170,10 @@ fn run(adapter: &wgpu::Adapter, options: &Options) -> Result<(), Box<dyn Error>>
         running_var: Some(whole(&variance)),
         saved: whole(&saved),
         workspace: whole(&workspace),
+        residual: None,
+        new_running_mean: None,
+        new_running_var: None,
+        counters: None,
     };
     let backward_buffers = BackwardBuffers {
         x: whole(&x),
@@ -179,6 +184,9 @@ fn run(adapter: &wgpu::Adapter, options: &Options) -> Result<(), Box<dyn Error>>
         dgamma: Some(whole(&dgamma)),
         dbeta: Some(whole(&dbeta)),
         workspace: whole(&workspace),
+        residual: None,
+        beta: None,
+        dresidual: None,
     };
     let operations = [
         Prepared {

@@ -33,6 +33,9 @@ use crate::tensor::Shape;
 ///     dy: tensors[1].as_entire_buffer_binding(),
 ///     dx: Some(tensors[2].as_entire_buffer_binding()),
 ///     saved: saved.as_entire_buffer_binding(),
+///     residual: None,
+///     beta: None,
+///     dresidual: None,
 ///     gamma: Some(parameters[0].as_entire_buffer_binding()),
 ///     dgamma: Some(parameters[1].as_entire_buffer_binding()),
 ///     dbeta: Some(parameters[2].as_entire_buffer_binding()),
@@ -57,10 +60,16 @@ pub struct BackwardBuffers<'a> {
     pub dy: wgpu::BufferBinding<'a>,
     /// [`SavedStatistics`](crate::SavedStatistics) per channel from the forward pass, read.
     pub saved: wgpu::BufferBinding<'a>,
-    /// Scale, f32 per channel, read; present if dx is asked for and the options' `affine` has gamma.
+    /// What was added in the forward pass, read; present if the options have a residual and an activation.
+    pub residual: Option<wgpu::BufferBinding<'a>>,
+    /// Scale, f32 per channel, read; present if the options' `affine` has it, and dx is asked for or there is an activation.
     pub gamma: Option<wgpu::BufferBinding<'a>>,
+    /// Shift, f32 per channel, read; present if the options' `affine` has it, and there is an activation.
+    pub beta: Option<wgpu::BufferBinding<'a>>,
     /// Gradient of the loss by x, of the same shape and storage type, written; present if asked for.
     pub dx: Option<wgpu::BufferBinding<'a>>,
+    /// Gradient of the loss by the residual, of the same shape and storage type, written; present if asked for.
+    pub dresidual: Option<wgpu::BufferBinding<'a>>,
     /// Gradient of the loss by gamma, f32 per channel, written; present if asked for.
     pub dgamma: Option<wgpu::BufferBinding<'a>>,
     /// Gradient of the loss by beta, f32 per channel, written; present if asked for.
@@ -70,13 +79,16 @@ pub struct BackwardBuffers<'a> {
 }
 
 impl<'a> BackwardBuffers<'a> {
-    fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 8] {
+    fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 11] {
         [
             (Role::X, Some(self.x.clone())),
             (Role::Dy, Some(self.dy.clone())),
             (Role::Saved, Some(self.saved.clone())),
+            (Role::Residual, self.residual.clone()),
             (Role::Gamma, self.gamma.clone()),
+            (Role::Beta, self.beta.clone()),
             (Role::Dx, self.dx.clone()),
+            (Role::Dresidual, self.dresidual.clone()),
             (Role::Dgamma, self.dgamma.clone()),
             (Role::Dbeta, self.dbeta.clone()),
             (Role::Workspace, Some(self.workspace.clone())),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::error::Error;
-use crate::kernel::Sharing;
+use crate::kernel::{Kernel, Overwriting, Sharing};
 use crate::pipeline::{Context, Pipeline};
 use crate::plan::{Access, Argument, Launch, Place, Plan};
 use crate::role::Role;
@@ -20,9 +20,33 @@ pub(crate) struct Prepared {
 
 struct PreparedLaunch {
     params: wgpu::Buffer,
+    /// What is bound where every buffer has memory of its own.
     separate: Arc<Pipeline>,
-    /// Compiled when a caller first reads and writes the same buffer.
-    shared: OnceLock<Arc<Pipeline>>,
+    /// Compiled when a caller's buffers first need them.
+    others: [OnceLock<Arc<Pipeline>>; 3],
+}
+
+impl PreparedLaunch {
+    /// The pipeline of the kernel in the variant that the buffers need.
+    fn pipeline(
+        &self,
+        context: &Context,
+        kernel: Kernel,
+        sharing: Sharing,
+        overwriting: Overwriting,
+    ) -> Result<Arc<Pipeline>, Error> {
+        let slot = match (sharing, overwriting) {
+            (Sharing::Separate, Overwriting::Nothing) => return Ok(self.separate.clone()),
+            (Sharing::Shared, Overwriting::Nothing) => &self.others[0],
+            (Sharing::Separate, Overwriting::Input) => &self.others[1],
+            (Sharing::Shared, Overwriting::Input) => &self.others[2],
+        };
+        if let Some(pipeline) = slot.get() {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = context.pipeline(kernel.with_sharing(sharing).with_overwriting(overwriting))?;
+        Ok(slot.get_or_init(|| pipeline).clone())
+    }
 }
 
 /// A buffer of the caller's that has passed all checks.
@@ -36,6 +60,13 @@ struct Checked<'a> {
 }
 
 impl Checked<'_> {
+    /// Whether one is computed from the other value by value, and lies exactly over it: each value is read before it is
+    /// written, by who writes it.
+    fn goes_over(&self, input: &Self) -> bool {
+        matches!((self.role, input.role), (Role::Y, Role::X) | (Role::Dx, Role::Dy))
+            && (self.buffer, self.offset, self.bytes) == (input.buffer, input.offset, input.bytes)
+    }
+
     fn overlaps(&self, other: &Self) -> bool {
         self.buffer == other.buffer
             && self.offset < other.offset + other.bytes
@@ -55,11 +86,13 @@ impl Prepared {
         let mut launches = Vec::with_capacity(plan.launches().len());
         for launch in plan.launches() {
             let separate = context.pipeline(launch.kernel)?;
-            let shared = OnceLock::new();
-            if shares_workspace(launch, &separate) {
-                let _ = shared.set(context.pipeline(launch.kernel.with_sharing(Sharing::Shared))?);
+            let shares = shares_workspace(launch, &separate);
+            let params = upload(context.device(), launch);
+            let prepared = PreparedLaunch { params, separate, others: Default::default() };
+            if shares {
+                prepared.pipeline(context, launch.kernel, Sharing::Shared, Overwriting::Nothing)?;
             }
-            launches.push(PreparedLaunch { params: upload(context.device(), launch), separate, shared });
+            launches.push(prepared);
         }
         Ok(Self { context: context.clone(), plan, launches })
     }
@@ -160,6 +193,9 @@ impl Prepared {
             for b in &checked[i + 1..] {
                 if (a.access.writes() || b.access.writes()) && a.overlaps(b) {
                     let (written, other) = if a.access.writes() { (a, b) } else { (b, a) };
+                    if written.goes_over(other) {
+                        continue;
+                    }
                     return Err(Error::Overlap { argument: written.role.name(), other: other.role.name() });
                 }
             }
@@ -189,25 +225,22 @@ impl Prepared {
             let offset = found.offset + offset;
             buffers.push(Checked { role: binding.role, access, offset, bytes, ..*found });
         }
+        // What lies under an output is read through it.
+        let under = |input: &Checked<'_>| buffers.iter().any(|output| output.goes_over(input));
+        let overwritten: Option<Role> = buffers.iter().find(|input| under(input)).map(|input| input.role);
+        buffers.retain(|input| Some(input.role) != overwritten);
+        let overwriting = if overwritten.is_some() { Overwriting::Input } else { Overwriting::Nothing };
         // Usage is tracked by the buffer, not by the range.
         let shared = buffers
             .iter()
             .any(|a| a.access.writes() && buffers.iter().any(|b| !b.access.writes() && a.buffer == b.buffer));
-        if !shared {
-            return Ok(BoundLaunch { pipeline: prepared.separate.clone(), buffers });
-        }
-        for (i, a) in buffers.iter().enumerate() {
+        let sharing = if shared { Sharing::Shared } else { Sharing::Separate };
+        for (i, a) in buffers.iter().enumerate().filter(|_| shared) {
             if let Some(b) = buffers[i + 1..].iter().find(|b| a.overlaps(b)) {
                 return Err(Error::InputsOverlap { argument: a.role.name(), other: b.role.name() });
             }
         }
-        let pipeline = match prepared.shared.get() {
-            Some(pipeline) => pipeline.clone(),
-            None => {
-                let pipeline = self.context.pipeline(launch.kernel.with_sharing(Sharing::Shared))?;
-                prepared.shared.get_or_init(|| pipeline).clone()
-            }
-        };
+        let pipeline = prepared.pipeline(&self.context, launch.kernel, sharing, overwriting)?;
         Ok(BoundLaunch { pipeline, buffers })
     }
 }

@@ -57,17 +57,44 @@ pub enum Error {
         /// Which values are allowed here.
         needs: &'static str,
     },
-    /// `momentum` is not a finite number.
+    /// A momentum is not a finite number.
     #[error("momentum: is {got}, needs to be finite")]
     Momentum {
         /// Value given.
         got: f32,
     },
+    /// A number of the activation is not usable.
+    #[error("activation: {argument} is {got}, needs to be {needs}")]
+    Activation {
+        /// Name of the number.
+        argument: &'static str,
+        /// Value given.
+        got: f32,
+        /// Which values are allowed.
+        needs: &'static str,
+    },
+    /// Running statistics are described in a way that this operation cannot update them.
+    #[error("running: {reason}")]
+    Running {
+        /// What is asked for, why it cannot be, and what can.
+        reason: &'static str,
+    },
+    /// A gradient by the residual was asked for of a layer that has none.
+    #[error("gradients: dresidual is asked for, but the layer is described without a residual")]
+    NoResidual,
+    /// The CPU path was asked for what it does not have.
+    #[error("{argument}: is not on the CPU path, {needs}")]
+    Cpu {
+        /// The option.
+        argument: &'static str,
+        /// What can be done.
+        needs: &'static str,
+    },
     /// A momentum was given to an operation that keeps no running statistics.
     #[error("momentum: given, but this operation was described without running statistics")]
     NoRunningStatistics,
     /// A backward operation that is asked for no gradient.
-    #[error("gradients: none is asked for, needs at least one of dx, dgamma, dbeta")]
+    #[error("gradients: none is asked for, needs at least one of dx, dgamma, dbeta, dresidual")]
     NoGradients,
     /// A plan was given to an operation other than the one it was made for.
     #[error("plan: is of {got}, needs to be of {needs}")]

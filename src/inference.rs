@@ -28,6 +28,7 @@ use crate::tensor::Shape;
 ///     beta: Some(parameters[1].as_entire_buffer_binding()),
 ///     running_mean: parameters[2].as_entire_buffer_binding(),
 ///     running_var: parameters[3].as_entire_buffer_binding(),
+///     residual: None,
 /// })?;
 /// # Ok(())
 /// # }
@@ -54,10 +55,12 @@ pub struct InferenceBuffers<'a> {
     pub running_mean: wgpu::BufferBinding<'a>,
     /// Variance, f32 per channel, read.
     pub running_var: wgpu::BufferBinding<'a>,
+    /// Tensor of the same shape and storage type that is added before the activation, read; present if the options have it.
+    pub residual: Option<wgpu::BufferBinding<'a>>,
 }
 
 impl<'a> InferenceBuffers<'a> {
-    fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 6] {
+    fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 7] {
         [
             (Role::X, Some(self.x.clone())),
             (Role::Y, Some(self.y.clone())),
@@ -65,6 +68,7 @@ impl<'a> InferenceBuffers<'a> {
             (Role::Beta, self.beta.clone()),
             (Role::RunningMean, Some(self.running_mean.clone())),
             (Role::RunningVar, Some(self.running_var.clone())),
+            (Role::Residual, self.residual.clone()),
         ]
     }
 }

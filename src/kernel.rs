@@ -2,7 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::options::Affine;
+use crate::activation::Activation;
+use crate::options::{Affine, Residual};
+use crate::running::{Momentum, RunningStatistics, RunningTarget, Update};
 use crate::tensor::Dtype;
 
 /// Whether an optional part of a kernel is there.
@@ -43,6 +45,67 @@ pub(crate) enum Reduce {
     Subgroups,
 }
 
+/// What a kernel reads of x.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    /// All of it.
+    #[default]
+    Read,
+    /// Nothing: no result depends on it.
+    Unread,
+}
+
+/// Which file an activation is; its numbers are parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct ActivationFile(&'static str);
+
+impl ActivationFile {
+    pub(crate) fn path(self) -> &'static str {
+        if self.0.is_empty() { "activation_identity" } else { self.0 }
+    }
+
+    /// Whether it changes anything.
+    pub(crate) fn acts(self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+impl From<Activation> for ActivationFile {
+    fn from(activation: Activation) -> Self {
+        Self(match activation {
+            Activation::Identity => "",
+            Activation::Relu => "activation_relu",
+            Activation::LeakyRelu { .. } => "activation_leaky_relu",
+            Activation::Clamp { .. } => "activation_clamp",
+            Activation::Sigmoid => "activation_sigmoid",
+            Activation::Tanh => "activation_tanh",
+            Activation::Silu => "activation_silu",
+            Activation::Gelu => "activation_gelu",
+        })
+    }
+}
+
+/// How running statistics are updated by a launch of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Following {
+    /// Which batches are let in.
+    pub(crate) update: Update,
+    /// Where the result goes.
+    pub(crate) target: RunningTarget,
+    /// Whether the weight is 1 / n.
+    pub(crate) cumulative: bool,
+    /// Whether batches are counted.
+    pub(crate) counts: bool,
+}
+
+impl From<RunningStatistics> for Following {
+    fn from(running: RunningStatistics) -> Self {
+        let RunningStatistics { momentum, update, target, .. } = running;
+        let cumulative = momentum == Momentum::Cumulative;
+        Self { update, target, cumulative, counts: running.needs_counters() }
+    }
+}
+
 /// Which files fill the open places of a kernel. A kernel looks at those that its `// uses:` lines name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Parts {
@@ -62,11 +125,31 @@ pub(crate) struct Parts {
     pub(crate) channels: Channels,
     /// Sums over a workgroup.
     pub(crate) reduce: Reduce,
+    /// What is read of x.
+    pub(crate) source: Source,
+    /// The function at the end.
+    pub(crate) activation: ActivationFile,
+    /// Tensor added before it. Where it is not read it is absent, also where the layer has one.
+    pub(crate) residual: Presence,
+    /// Gradient of the residual.
+    pub(crate) dresidual: Presence,
+    /// dx where it does not wait for the sums.
+    pub(crate) frozen_dx: Presence,
+    /// Running statistics that are updated by a launch of their own.
+    pub(crate) following: Following,
 }
 
 impl Parts {
+    /// No optional tensor, and no gradient.
     pub(crate) fn new(elements: Dtype) -> Self {
-        Self { elements, ..Self::default() }
+        let [residual, dresidual, frozen_dx] = [Presence::Absent; 3];
+        Self { elements, residual, dresidual, frozen_dx, ..Self::default() }
+    }
+
+    /// What joins the writing of y.
+    pub(crate) fn tail(self, activation: Activation, residual: Residual) -> Self {
+        let residual = Presence::of(residual == Residual::Added);
+        Self { activation: activation.into(), residual, ..self }
     }
 
     pub(crate) fn affine(self, affine: Affine) -> Self {
@@ -98,6 +181,16 @@ pub enum Sharing {
     Shared,
 }
 
+/// Whether a tensor that is read lies where one is written. See [`Kernel::with_overwriting`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overwriting {
+    /// Each has memory of its own.
+    #[default]
+    Nothing,
+    /// y goes over x, and dx over dy: the kernel binds what it writes, and reads it from there.
+    Input,
+}
+
 /// One kernel in one variant: all that its WGSL follows from.
 ///
 /// ```
@@ -115,9 +208,14 @@ pub struct Kernel {
     pub(crate) parts: Parts,
     pub(crate) tuning: Tuning,
     pub(crate) sharing: Sharing,
+    pub(crate) overwriting: Overwriting,
 }
 
 impl Kernel {
+    pub(crate) fn new(name: &'static str, parts: Parts, tuning: Tuning) -> Self {
+        Self { name, parts, tuning, sharing: Sharing::default(), overwriting: Overwriting::default() }
+    }
+
     /// Stem of its file in `shaders/kernels`, its entry point, and its label.
     pub fn name(&self) -> &'static str {
         self.name
@@ -146,6 +244,11 @@ impl Kernel {
         self.sharing
     }
 
+    /// Whether it writes over what it reads.
+    pub fn overwriting(&self) -> Overwriting {
+        self.overwriting
+    }
+
     /// The same kernel with its buffers bound in another way.
     ///
     /// ```
@@ -160,6 +263,21 @@ impl Kernel {
     pub fn with_sharing(self, sharing: Sharing) -> Self {
         Self { sharing, ..self }
     }
+
+    /// The same kernel where a tensor goes over the one it is computed from.
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Caps, Dtype, InferenceOptions, Overwriting, Plan, Role, Shape};
+    ///
+    /// let shape = Shape::new(&[8, 4], 1, Dtype::F32)?;
+    /// let plan = Plan::inference(&shape, &InferenceOptions::default(), &Caps::WEBGPU)?;
+    /// let in_place = plan.launches()[0].kernel.with_overwriting(Overwriting::Input);
+    /// assert!(in_place.bindings().iter().all(|binding| binding.role != Role::X));
+    /// # Ok::<(), wgpu_batchnorm::Error>(())
+    /// ```
+    pub fn with_overwriting(self, overwriting: Overwriting) -> Self {
+        Self { overwriting, ..self }
+    }
 }
 
 /// The numbers that differ from layer to layer: `shaders/lib/params.wgsl`.
@@ -170,7 +288,7 @@ impl Kernel {
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
 /// let plan = Plan::inference(&shape, &InferenceOptions::default(), &Caps::WEBGPU)?;
 /// let params = plan.launches()[0].params;
-/// assert_eq!((params.channels, params.inner, bytemuck::bytes_of(&params).len()), (64, 784, 96));
+/// assert_eq!((params.channels, params.inner, bytemuck::bytes_of(&params).len()), (64, 784, 112));
 /// # Ok::<(), wgpu_batchnorm::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
@@ -222,6 +340,10 @@ pub struct Params {
     pub all_channels: u32,
     /// Where the partial results of a slice begin.
     pub first_partial: u32,
-    /// Fills the block up to 16 bytes.
-    pub unused: u32,
+    /// First number of the activation: alpha, or the lower end.
+    pub low: f32,
+    /// Second number of the activation: the upper end.
+    pub high: f32,
+    /// Fills the block up to a multiple of 16 bytes.
+    pub unused: [u32; 3],
 }

@@ -133,12 +133,14 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(feature = "cpu"), forbid(unsafe_code))]
 
+mod activation;
 mod backward;
 mod caps;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 mod encode;
 mod error;
+mod frozen_backward;
 mod inference;
 mod kernel;
 mod operation;
@@ -148,6 +150,8 @@ mod plan;
 mod readback;
 pub mod reference;
 mod role;
+mod running;
+mod running_update;
 mod shader;
 mod stages;
 mod statistics;
@@ -157,18 +161,23 @@ pub mod verify;
 
 pub use wgpu;
 
+pub use activation::Activation;
 pub use backward::{Backward, BackwardBuffers};
 pub use caps::Caps;
 pub use error::Error;
+pub use frozen_backward::{FrozenBackward, FrozenBackwardBuffers};
 pub use inference::{Inference, InferenceBuffers};
-pub use kernel::{Kernel, Params, Sharing};
+pub use kernel::{Kernel, Overwriting, Params, Sharing};
 pub use options::{
-    Affine, BackwardOptions, Gradients, InferenceOptions, RunningStatistics, RunningVariance, TrainingOptions,
+    Affine, BackwardOptions, FrozenBackwardOptions, Gradients, InferenceOptions, Layer, Residual,
+    TrainingOptions,
 };
 pub use pipeline::Context;
 pub use plan::{Access, Argument, Launch, MAX_SETS, Place, Plan, Strategy};
 pub use readback::read_back;
 pub use role::Role;
+pub use running::{Momentum, RunningCounters, RunningStatistics, RunningTarget, RunningVariance, Update};
+pub use running_update::{RunningUpdate, RunningUpdateBuffers};
 pub use shader::Binding;
 pub use stages::{
     BatchGradientSums, BatchGradientSumsBuffers, BatchMoments, BatchMomentsBuffers, InputGradient,

@@ -1,6 +1,8 @@
 //! By which conventions a tensor is normalized. The defaults are PyTorch's.
 
+use crate::activation::Activation;
 use crate::error::Error;
+use crate::running::RunningStatistics;
 
 /// Which of the scale gamma and the shift beta (algorithm 1, line 4) an operation has. What is absent is 1 and 0.
 ///
@@ -38,50 +40,90 @@ impl Affine {
     }
 }
 
-/// Which variance of a batch of m values goes into the running variance. The batch itself is always normalized by
-/// the biased one.
+/// Whether a second tensor of x's shape is added before the activation, as at the end of a residual block:
+/// `y = activation(gamma * x_hat + beta + residual)`.
 ///
 /// ```
-/// use wgpu_batchnorm::RunningVariance;
+/// use wgpu_batchnorm::Residual;
 ///
-/// assert_eq!(RunningVariance::default(), RunningVariance::Unbiased);
+/// assert_eq!(Residual::default(), Residual::None);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RunningVariance {
-    /// Divided by m - 1, as in algorithm 2 line 10 of the paper, PyTorch, cuDNN and candle.
+pub enum Residual {
+    /// There is none.
     #[default]
-    Unbiased,
-    /// Divided by m, as in ONNX, Keras and Burn.
-    Biased,
+    None,
+    /// It is given, in the storage type of x.
+    Added,
 }
 
-/// How the running statistics follow the batches.
+/// A whole layer, as its passes share it: the one description from which the options of each of them follow, so that
+/// they agree. Its parts combine freely.
+///
+/// `y = activation(gamma * x_hat + beta + residual)`, where x_hat is x normalized by the statistics of the batch in training,
+/// and by the running ones in inference.
+///
+/// | part | training | inference | backward | backward of inference |
+/// |---|---|---|---|---|
+/// | `eps` | joins the variance of the batch | joins the running variance | is inside the saved invstd | joins the running variance |
+/// | `affine` | reads gamma and beta, where there are any | the same | reads gamma for dx; both, where an activation has to be computed again | the same |
+/// | `residual` | reads it | reads it | reads it where an activation has to be computed again; writes its gradient where asked to | the same |
+/// | `activation` | joins the writing of y | the same | is computed again from x, and joins the reading of dy | the same |
+/// | `running` | follows the batch | has no say: running statistics are read as they are | has no say | has no say |
 ///
 /// ```
-/// use wgpu_batchnorm::{RunningStatistics, RunningVariance};
+/// use wgpu_batchnorm::{Activation, Gradients, Layer, Residual};
 ///
-/// let keras = RunningStatistics { momentum: 1.0 - 0.99, variance: RunningVariance::Biased };
-/// assert_ne!(keras, RunningStatistics::default());
+/// // The end of a block of a ResNet.
+/// let layer = Layer { activation: Activation::Relu, residual: Residual::Added, ..Layer::default() };
+/// let backward = layer.backward(Gradients { dresidual: true, ..Gradients::default() });
+/// assert_eq!(layer.training().activation, backward.activation);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RunningStatistics {
-    /// Weight of the new value, as in PyTorch: `new = (1 - momentum) * old + momentum * batch`. TensorFlow, Keras and
-    /// ONNX give the weight of the old value: take 1 minus theirs. Default 0.1. Any finite number is taken, as
-    /// PyTorch does.
-    pub momentum: f32,
-    /// Which variance is averaged.
-    pub variance: RunningVariance,
+pub struct Layer {
+    /// Added to the variance inside the root. Default 1e-5. At least `f32::MIN_POSITIVE`, 1.18e-38, in training, and at
+    /// least 0 in inference.
+    pub eps: f32,
+    /// Which of gamma and beta there are.
+    pub affine: Affine,
+    /// Whether a second tensor is added before the activation.
+    pub residual: Residual,
+    /// What is applied to each value at the end.
+    pub activation: Activation,
+    /// How running statistics follow the batches; `None` keeps none.
+    pub running: Option<RunningStatistics>,
 }
 
-impl Default for RunningStatistics {
+impl Default for Layer {
     fn default() -> Self {
-        Self { momentum: 0.1, variance: RunningVariance::default() }
+        let TrainingOptions { eps, affine, residual, activation, running } = TrainingOptions::default();
+        Self { eps, affine, residual, activation, running }
     }
 }
 
-impl RunningStatistics {
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.momentum.is_finite() { Ok(()) } else { Err(Error::Momentum { got: self.momentum }) }
+impl Layer {
+    /// What [`Training`](crate::Training) takes.
+    pub fn training(&self) -> TrainingOptions {
+        let Self { eps, affine, residual, activation, running } = *self;
+        TrainingOptions { eps, affine, residual, activation, running }
+    }
+
+    /// What [`Inference`](crate::Inference) takes.
+    pub fn inference(&self) -> InferenceOptions {
+        let Self { eps, affine, residual, activation, .. } = *self;
+        InferenceOptions { eps, affine, residual, activation }
+    }
+
+    /// What [`Backward`](crate::Backward) takes.
+    pub fn backward(&self, gradients: Gradients) -> BackwardOptions {
+        let Self { affine, residual, activation, .. } = *self;
+        BackwardOptions { affine, residual, activation, gradients }
+    }
+
+    /// What [`FrozenBackward`](crate::FrozenBackward) takes.
+    pub fn frozen_backward(&self, gradients: Gradients) -> FrozenBackwardOptions {
+        let Self { eps, affine, residual, activation, .. } = *self;
+        FrozenBackwardOptions { eps, affine, residual, activation, gradients }
     }
 }
 
@@ -91,7 +133,7 @@ impl RunningStatistics {
 /// use wgpu_batchnorm::{Affine, TrainingOptions};
 ///
 /// // torch.nn.BatchNorm2d(C, eps=1e-3, affine=False, track_running_stats=False)
-/// let options = TrainingOptions { eps: 1e-3, affine: Affine::None, running: None };
+/// let options = TrainingOptions { eps: 1e-3, affine: Affine::None, running: None, ..Default::default() };
 /// # let _ = options;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,13 +142,23 @@ pub struct TrainingOptions {
     pub eps: f32,
     /// Which of gamma and beta there are.
     pub affine: Affine,
+    /// Whether a second tensor is added before the activation.
+    pub residual: Residual,
+    /// What is applied to each value at the end.
+    pub activation: Activation,
     /// How running statistics are updated; `None` keeps none.
     pub running: Option<RunningStatistics>,
 }
 
 impl Default for TrainingOptions {
     fn default() -> Self {
-        Self { eps: 1e-5, affine: Affine::default(), running: Some(RunningStatistics::default()) }
+        Self {
+            eps: 1e-5,
+            affine: Affine::default(),
+            residual: Residual::default(),
+            activation: Activation::default(),
+            running: Some(RunningStatistics::default()),
+        }
     }
 }
 
@@ -124,11 +176,15 @@ pub struct InferenceOptions {
     pub eps: f32,
     /// Which of gamma and beta there are.
     pub affine: Affine,
+    /// Whether a second tensor is added before the activation.
+    pub residual: Residual,
+    /// What is applied to each value at the end.
+    pub activation: Activation,
 }
 
 impl Default for InferenceOptions {
     fn default() -> Self {
-        Self { eps: 1e-5, affine: Affine::default() }
+        Layer::default().inference()
     }
 }
 
@@ -138,7 +194,7 @@ impl Default for InferenceOptions {
 /// use wgpu_batchnorm::Gradients;
 ///
 /// let parameters_only = Gradients { dx: false, ..Gradients::default() };
-/// assert!(parameters_only.dgamma && parameters_only.dbeta);
+/// assert!(parameters_only.dgamma && parameters_only.dbeta && !parameters_only.dresidual);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Gradients {
@@ -148,11 +204,28 @@ pub struct Gradients {
     pub dgamma: bool,
     /// Gradient by beta.
     pub dbeta: bool,
+    /// Gradient by the residual; off by default, as the residual is.
+    pub dresidual: bool,
+}
+
+impl Gradients {
+    /// No gradient: what an operation refuses, and where a selection begins.
+    pub const NONE: Self = Self { dx: false, dgamma: false, dbeta: false, dresidual: false };
+
+    pub(crate) fn check(&self, residual: Residual) -> Result<(), Error> {
+        if *self == Self::NONE {
+            return Err(Error::NoGradients);
+        }
+        if self.dresidual && residual == Residual::None {
+            return Err(Error::NoResidual);
+        }
+        Ok(())
+    }
 }
 
 impl Default for Gradients {
     fn default() -> Self {
-        Self { dx: true, dgamma: true, dbeta: true }
+        Self { dx: true, dgamma: true, dbeta: true, dresidual: false }
     }
 }
 
@@ -164,12 +237,46 @@ impl Default for Gradients {
 /// let options = BackwardOptions { affine: Affine::None, ..Default::default() };
 /// # let _ = options;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BackwardOptions {
-    /// What the forward pass had. Only gamma matters: dx is proportional to it.
+    /// What the forward pass had. Without an activation only gamma matters: dx is proportional to it.
     pub affine: Affine,
+    /// What the forward pass had.
+    pub residual: Residual,
+    /// What the forward pass had.
+    pub activation: Activation,
     /// Which gradients are computed.
     pub gradients: Gradients,
+}
+
+/// Options of [`FrozenBackward`](crate::FrozenBackward).
+///
+/// ```
+/// use wgpu_batchnorm::{FrozenBackwardOptions, Gradients};
+///
+/// // A layer whose parameters are frozen as well: dx alone, in one pass over dy.
+/// let gradients = Gradients { dx: true, ..Gradients::NONE };
+/// let options = FrozenBackwardOptions { gradients, ..Default::default() };
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FrozenBackwardOptions {
+    /// What the forward pass had. At least 0; default 1e-5.
+    pub eps: f32,
+    /// What the forward pass had. Without an activation only gamma matters: dx is proportional to it.
+    pub affine: Affine,
+    /// What the forward pass had.
+    pub residual: Residual,
+    /// What the forward pass had.
+    pub activation: Activation,
+    /// Which gradients are computed.
+    pub gradients: Gradients,
+}
+
+impl Default for FrozenBackwardOptions {
+    fn default() -> Self {
+        Layer::default().frozen_backward(Gradients::default())
+    }
 }
 
 /// `eps` under a root that is taken of a batch's own variance, which may be 0. WGSL lets a device take a subnormal

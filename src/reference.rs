@@ -18,8 +18,12 @@
 //! ```
 
 use crate::error::Error;
-use crate::options::RunningVariance;
+use crate::running::{RunningCounters, RunningStatistics, RunningVariance, Update};
 use crate::tensor::{Dtype, Shape};
+
+mod activation;
+
+pub use activation::{activate, finish, slope, through};
 
 /// Mean and biased variance per channel, each of `shape.channels()` values: those of a batch, or running ones.
 ///
@@ -251,6 +255,101 @@ pub fn backward(
         }
     }
     Ok(gradients)
+}
+
+/// The gradients of inference: the statistics do not depend on x, so that dx is dy times the slope of the line
+/// `y = gamma * (x - mean) / sqrt(variance + eps) + beta`.
+///
+/// # Errors
+/// [`Error::Length`].
+///
+/// ```
+/// use wgpu_batchnorm::{Dtype, Shape, reference};
+///
+/// let shape = Shape::new(&[2, 1], 1, Dtype::F32)?;
+/// let running = reference::Statistics { mean: vec![1.0], variance: vec![4.0] };
+/// let gradients = reference::frozen_backward(&shape, &[3.0, 5.0], &[1.0, 1.0], &running, Some(&[10.0]), 0.0)?;
+/// assert_eq!((gradients.dx, gradients.dgamma, gradients.dbeta), (vec![5.0, 5.0], vec![3.0], vec![2.0]));
+/// # Ok::<(), wgpu_batchnorm::Error>(())
+/// ```
+pub fn frozen_backward(
+    shape: &Shape,
+    x: &[f64],
+    dy: &[f64],
+    running: &Statistics,
+    gamma: Option<&[f64]>,
+    eps: f64,
+) -> Result<Gradients, Error> {
+    check("x", x.len(), shape.len())?;
+    check("dy", dy.len(), shape.len())?;
+    check_statistics(shape, running)?;
+    let gamma = parameter("gamma", shape, gamma, 1.0)?;
+    let mut gradients = Gradients { dx: vec![0.0; x.len()], ..Gradients::default() };
+    for channel in 0..shape.channels() {
+        let c = channel as usize;
+        let invstd = 1.0 / (running.variance[c] + eps).sqrt();
+        let (mut dgamma, mut dbeta) = (0.0, 0.0);
+        for i in indices(shape, channel) {
+            gradients.dx[i] = dy[i] * gamma[c] * invstd;
+            dgamma += dy[i] * (x[i] - running.mean[c]) * invstd;
+            dbeta += dy[i];
+        }
+        gradients.dgamma.push(dgamma);
+        gradients.dbeta.push(dbeta);
+    }
+    Ok(gradients)
+}
+
+/// The running statistics and counters after a batch, by all that their description says.
+///
+/// # Errors
+/// [`Error::Length`].
+///
+/// ```
+/// use wgpu_batchnorm::{Dtype, Momentum, RunningCounters, RunningStatistics, Shape, reference};
+///
+/// let shape = Shape::new(&[2, 1], 1, Dtype::F32)?;
+/// let batch = reference::statistics(&shape, &[0.0, 2.0])?;
+/// let old = reference::Statistics { mean: vec![9.0], variance: vec![9.0] };
+/// let average = RunningStatistics { momentum: Momentum::Cumulative, ..Default::default() };
+/// // The first batch replaces what was there.
+/// let (new, counters) = reference::follow(&shape, &old, &[RunningCounters::default()], &batch, &average)?;
+/// assert_eq!((new.mean[0], new.variance[0], counters[0].updates), (1.0, 2.0, 1));
+/// # Ok::<(), wgpu_batchnorm::Error>(())
+/// ```
+pub fn follow(
+    shape: &Shape,
+    running: &Statistics,
+    counters: &[RunningCounters],
+    batch: &Statistics,
+    options: &RunningStatistics,
+) -> Result<(Statistics, Vec<RunningCounters>), Error> {
+    check("counters", counters.len(), shape.channels().into())?;
+    check_statistics(shape, running)?;
+    check_statistics(shape, batch)?;
+    let (mut new, mut counters) = (running.clone(), counters.to_vec());
+    if shape.is_empty() {
+        return Ok((new, counters));
+    }
+    // As f32 holds them: there is where they are looked at.
+    let is_finite = |c: usize| (batch.mean[c] as f32).is_finite() && (batch.variance[c] as f32).is_finite();
+    let layer = (0..counters.len()).all(is_finite);
+    for (c, counters) in counters.iter_mut().enumerate() {
+        let accepted = match options.update {
+            Update::Always => true,
+            Update::IfChannelFinite => is_finite(c),
+            Update::IfLayerFinite => layer,
+        };
+        if !accepted {
+            counters.skipped += 1;
+            continue;
+        }
+        counters.updates += 1;
+        let weight = options.momentum.weight().map_or(1.0 / f64::from(counters.updates), f64::from);
+        let updated = update_running(shape, running, batch, weight, options.variance)?;
+        (new.mean[c], new.variance[c]) = (updated.mean[c], updated.variance[c]);
+    }
+    Ok((new, counters))
 }
 
 /// Where the values of one channel lie in `[outer, channels, inner]`.

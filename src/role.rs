@@ -42,13 +42,23 @@ pub enum Role {
     PartialSums,
     /// [`GradientSums`](crate::GradientSums) per channel.
     Sums,
+    /// Tensor that is added before the activation.
+    Residual,
+    /// Gradient of the loss by the residual.
+    Dresidual,
+    /// [`RunningCounters`](crate::RunningCounters) per channel.
+    Counters,
+    /// Running mean per channel where it does not go over the old one, f32.
+    NewRunningMean,
+    /// Running variance per channel where it does not go over the old one, f32.
+    NewRunningVar,
     /// Scratch memory of an operation; its regions are bound in other roles.
     Workspace,
 }
 
 impl Role {
     /// All roles that a kernel may bind.
-    pub const BOUND: [Self; 16] = [
+    pub const BOUND: [Self; 21] = [
         Self::Params,
         Self::X,
         Self::Y,
@@ -65,6 +75,11 @@ impl Role {
         Self::Dbeta,
         Self::PartialSums,
         Self::Sums,
+        Self::Residual,
+        Self::Dresidual,
+        Self::Counters,
+        Self::NewRunningMean,
+        Self::NewRunningVar,
     ];
 
     /// Name of the variable in WGSL, of the field in the structs of buffers, and in errors.
@@ -86,6 +101,11 @@ impl Role {
             Self::Dbeta => "dbeta",
             Self::PartialSums => "partial_sums",
             Self::Sums => "sums",
+            Self::Residual => "residual",
+            Self::Dresidual => "dresidual",
+            Self::Counters => "counters",
+            Self::NewRunningMean => "new_running_mean",
+            Self::NewRunningVar => "new_running_var",
             Self::Workspace => "workspace",
         }
     }
@@ -99,10 +119,16 @@ impl Role {
     pub(crate) const fn wgsl_type(self) -> &'static str {
         match self {
             Self::Params => "Params",
-            Self::X | Self::Y | Self::Dy | Self::Dx => "array<Word>",
-            Self::Gamma | Self::Beta | Self::RunningMean | Self::RunningVar | Self::Dgamma | Self::Dbeta => {
-                "array<f32>"
-            }
+            Self::X | Self::Y | Self::Dy | Self::Dx | Self::Residual | Self::Dresidual => "array<Word>",
+            Self::Gamma
+            | Self::Beta
+            | Self::RunningMean
+            | Self::RunningVar
+            | Self::NewRunningMean
+            | Self::NewRunningVar
+            | Self::Dgamma
+            | Self::Dbeta => "array<f32>",
+            Self::Counters => "array<Counters>",
             Self::Saved => "array<Saved>",
             Self::PartialMoments | Self::Moments => "array<Moments>",
             Self::PartialSums | Self::Sums => "array<GradientSums>",

@@ -6,8 +6,9 @@
 
 use std::fmt::Write;
 
-use crate::kernel::{Channels, Kernel, Presence, Reduce, Sharing};
+use crate::kernel::{Channels, Kernel, Overwriting, Presence, Reduce, Sharing, Source};
 use crate::role::Role;
+use crate::running::{RunningTarget, Update};
 use crate::tensor::Dtype;
 
 macro_rules! files {
@@ -18,6 +19,8 @@ macro_rules! files {
 
 /// Every file under `shaders/`, by its path there without the extension.
 const FILES: &[(&str, &str)] = files![
+    "kernels/frozen_apply"
+    "kernels/frozen_statistics"
     "kernels/grad_apply"
     "kernels/grad_block_apply"
     "kernels/grad_block_finish"
@@ -25,10 +28,12 @@ const FILES: &[(&str, &str)] = files![
     "kernels/grad_fused"
     "kernels/grad_merge"
     "kernels/grad_resident"
+    "kernels/grad_residual"
     "kernels/grad_sums"
     "kernels/infer_apply"
     "kernels/infer_block_apply"
     "kernels/moments_merge"
+    "kernels/running_update"
     "kernels/train_apply"
     "kernels/train_block_apply"
     "kernels/train_block_finish"
@@ -37,6 +42,17 @@ const FILES: &[(&str, &str)] = files![
     "kernels/train_merge"
     "kernels/train_moments"
     "kernels/train_resident"
+    "lib/activate_f16"
+    "lib/activate_f32"
+    "lib/activate_word"
+    "lib/activation_clamp"
+    "lib/activation_gelu"
+    "lib/activation_identity"
+    "lib/activation_leaky_relu"
+    "lib/activation_relu"
+    "lib/activation_sigmoid"
+    "lib/activation_silu"
+    "lib/activation_tanh"
     "lib/beta_given"
     "lib/beta_zero"
     "lib/block"
@@ -46,15 +62,25 @@ const FILES: &[(&str, &str)] = files![
     "lib/channels_many"
     "lib/channels_one"
     "lib/coefficients"
+    "lib/counters_absent"
+    "lib/counters_constant"
+    "lib/counters_cumulative"
+    "lib/counters_record"
     "lib/cursor"
     "lib/dbeta_absent"
     "lib/dbeta_given"
     "lib/dgamma_absent"
     "lib/dgamma_given"
+    "lib/dresidual_absent"
+    "lib/dresidual_given"
+    "lib/dy_in_dx"
+    "lib/dy_own"
     "lib/elements_f16"
     "lib/elements_f32"
     "lib/finish"
     "lib/finite"
+    "lib/frozen_dx_absent"
+    "lib/frozen_dx_given"
     "lib/gamma_given"
     "lib/gamma_one"
     "lib/gather_f16"
@@ -66,7 +92,9 @@ const FILES: &[(&str, &str)] = files![
     "lib/grid"
     "lib/invocation_plain"
     "lib/invocation_subgroups"
+    "lib/keep_nan"
     "lib/lanes"
+    "lib/logistic"
     "lib/map_f16"
     "lib/map_f32"
     "lib/merge"
@@ -75,20 +103,43 @@ const FILES: &[(&str, &str)] = files![
     "lib/normalize_loop"
     "lib/normalized"
     "lib/params"
+    "lib/plus_absent"
+    "lib/plus_added"
     "lib/reduce_subgroups"
     "lib/reduce_tree"
+    "lib/residual_absent"
+    "lib/residual_added"
     "lib/running_absent"
+    "lib/running_fresh"
+    "lib/running_in_place"
+    "lib/running_record"
     "lib/running_updated"
     "lib/saved"
+    "lib/scale_absent"
+    "lib/scale_given"
     "lib/share"
+    "lib/shift_f16"
+    "lib/shift_f32"
+    "lib/shift_one"
     "lib/sums_loop"
+    "lib/tail"
     "lib/tally"
     "lib/tally_loop"
+    "lib/upstream_activated"
+    "lib/upstream_plain"
+    "lib/upstream_word_activated"
+    "lib/upstream_word_plain"
     "lib/vectors_f16"
     "lib/vectors_f32"
+    "lib/verdict_always"
+    "lib/verdict_channel"
+    "lib/verdict_layer"
     "lib/walk"
     "lib/write_lanes_f16"
     "lib/write_lanes_f32"
+    "lib/x_in_y"
+    "lib/x_own"
+    "lib/x_unread"
 ];
 
 /// A buffer that a kernel binds.
@@ -212,6 +263,12 @@ impl Kernel {
             Reduce::Tree => tree,
             Reduce::Subgroups => subgroups,
         };
+        let of_overwriting = |own, over| match self.overwriting {
+            Overwriting::Nothing => own,
+            Overwriting::Input => over,
+        };
+        let acts = Presence::of(parts.activation.acts());
+        let scaled = Presence::of(parts.activation.acts() || parts.frozen_dx == Presence::Given);
         match part {
             "elements" => of_dtype("elements_f32", "elements_f16"),
             "map" => of_dtype("map_f32", "map_f16"),
@@ -227,6 +284,36 @@ impl Kernel {
             "running" => pick(parts.running, "running_updated", "running_absent"),
             "dgamma" => pick(parts.dgamma, "dgamma_given", "dgamma_absent"),
             "dbeta" => pick(parts.dbeta, "dbeta_given", "dbeta_absent"),
+            "activation" => parts.activation.path(),
+            "activate" => of_dtype("activate_f32", "activate_f16"),
+            "residual" => pick(parts.residual, "residual_added", "residual_absent"),
+            "plus" => pick(parts.residual, "plus_added", "plus_absent"),
+            "source" => of_overwriting("x_own", "x_in_y"),
+            "gradient_source" => of_overwriting("dy_own", "dy_in_dx"),
+            "input" => match parts.source {
+                Source::Read => "x_own",
+                Source::Unread => "x_unread",
+            },
+            "upstream" => pick(acts, "upstream_activated", "upstream_plain"),
+            "upstream_word" => pick(acts, "upstream_word_activated", "upstream_word_plain"),
+            "shift" => of_channels("shift_one", of_dtype("shift_f32", "shift_f16")),
+            "scale" => pick(scaled, "scale_given", "scale_absent"),
+            "dresidual" => pick(parts.dresidual, "dresidual_given", "dresidual_absent"),
+            "frozen_dx" => pick(parts.frozen_dx, "frozen_dx_given", "frozen_dx_absent"),
+            "running_target" => match parts.following.target {
+                RunningTarget::InPlace => "running_in_place",
+                RunningTarget::Fresh => "running_fresh",
+            },
+            "verdict" => match parts.following.update {
+                Update::Always => "verdict_always",
+                Update::IfChannelFinite => "verdict_channel",
+                Update::IfLayerFinite => "verdict_layer",
+            },
+            "counters" => match (parts.following.counts, parts.following.cumulative) {
+                (false, _) => "counters_absent",
+                (true, false) => "counters_constant",
+                (true, true) => "counters_cumulative",
+            },
             file => file,
         }
     }

@@ -3,10 +3,11 @@
 use crate::encode::Prepared;
 use crate::error::Error;
 use crate::operation::operation;
-use crate::options::{RunningStatistics, TrainingOptions};
+use crate::options::TrainingOptions;
 use crate::pipeline::Context;
 use crate::plan::Plan;
 use crate::role::Role;
+use crate::running::{Momentum, RunningStatistics};
 use crate::tensor::Shape;
 
 /// The training forward pass, algorithm 1 of the paper: `y = (x - mean) / sqrt(variance + eps) * gamma + beta` with
@@ -34,6 +35,10 @@ use crate::tensor::Shape;
 ///     beta: Some(parameters[1].as_entire_buffer_binding()),
 ///     running_mean: Some(parameters[2].as_entire_buffer_binding()),
 ///     running_var: Some(parameters[3].as_entire_buffer_binding()),
+///     residual: None,
+///     new_running_mean: None,
+///     new_running_var: None,
+///     counters: None,
 ///     saved: saved.as_entire_buffer_binding(),
 ///     workspace: workspace.as_entire_buffer_binding(),
 /// })?;
@@ -62,6 +67,15 @@ pub struct TrainingBuffers<'a> {
     pub running_mean: Option<wgpu::BufferBinding<'a>>,
     /// Running variance, f32 per channel, updated; present if the options have `running`.
     pub running_var: Option<wgpu::BufferBinding<'a>>,
+    /// Tensor of the same shape and storage type that is added before the activation, read; present if the options have it.
+    pub residual: Option<wgpu::BufferBinding<'a>>,
+    /// New running mean, f32 per channel, written; present if `running` has a fresh target.
+    pub new_running_mean: Option<wgpu::BufferBinding<'a>>,
+    /// New running variance, f32 per channel, written; present if `running` has a fresh target.
+    pub new_running_var: Option<wgpu::BufferBinding<'a>>,
+    /// [`RunningCounters`](crate::RunningCounters) per channel, updated; present if
+    /// [`RunningStatistics::needs_counters`].
+    pub counters: Option<wgpu::BufferBinding<'a>>,
     /// [`SavedStatistics`](crate::SavedStatistics) per channel, written.
     pub saved: wgpu::BufferBinding<'a>,
     /// Scratch memory of [`Training::workspace_size`] bytes.
@@ -69,7 +83,7 @@ pub struct TrainingBuffers<'a> {
 }
 
 impl<'a> TrainingBuffers<'a> {
-    fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 8] {
+    fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 12] {
         [
             (Role::X, Some(self.x.clone())),
             (Role::Y, Some(self.y.clone())),
@@ -77,6 +91,10 @@ impl<'a> TrainingBuffers<'a> {
             (Role::Beta, self.beta.clone()),
             (Role::RunningMean, self.running_mean.clone()),
             (Role::RunningVar, self.running_var.clone()),
+            (Role::Residual, self.residual.clone()),
+            (Role::NewRunningMean, self.new_running_mean.clone()),
+            (Role::NewRunningVar, self.new_running_var.clone()),
+            (Role::Counters, self.counters.clone()),
             (Role::Saved, Some(self.saved.clone())),
             (Role::Workspace, Some(self.workspace.clone())),
         ]
@@ -95,10 +113,12 @@ impl Training {
     /// Takes another momentum from the next recording on; what is recorded keeps the one it had. Cheap: nothing is
     /// compiled.
     ///
-    /// A cumulative average, PyTorch's `momentum=None`, is a momentum of 1 / n at the n-th batch.
+    /// The weight is that of the new value, whichever way the options gave it. A cumulative average whose batches the
+    /// caller counts is a momentum of 1 / n at the n-th; [`Momentum::Cumulative`] counts them on the GPU.
     ///
     /// # Errors
-    /// [`Error::Momentum`] if it is not finite, [`Error::NoRunningStatistics`] if the options had no `running`.
+    /// [`Error::Momentum`] if it is not finite, [`Error::NoRunningStatistics`] if the options had no `running`,
+    /// [`Error::Running`] if they had a cumulative average.
     ///
     /// ```no_run
     /// # fn f(mut layer: wgpu_batchnorm::Training) -> Result<(), wgpu_batchnorm::Error> {
@@ -110,7 +130,11 @@ impl Training {
     /// # }
     /// ```
     pub fn set_momentum(&mut self, momentum: f32) -> Result<(), Error> {
-        RunningStatistics { momentum, ..Default::default() }.check()?;
+        RunningStatistics { momentum: Momentum::OfNew(momentum), ..Default::default() }.check()?;
+        if self.plan().is_cumulative() {
+            let reason = "a cumulative average has no momentum to set, describe it with Momentum::OfNew";
+            return Err(Error::Running { reason });
+        }
         if !self.plan().arguments().iter().any(|argument| argument.role == Role::RunningMean) {
             return Err(Error::NoRunningStatistics);
         }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The modules from the words to what users hold. Each uses only modules before it.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 20] = [
     "error",
     "role",
     "tensor",
     "statistics",
+    "activation",
+    "running",
     "options",
     "caps",
     "kernel",
@@ -20,26 +22,40 @@ const ORDER: [&str; 16] = [
     "inference",
     "training",
     "backward",
+    "frozen_backward",
+    "running_update",
     "stages",
 ];
 
 /// Those that stand beside, and the words that they use.
 const BESIDE: [(&str, &[&str]); 4] = [
-    ("cpu", &["error", "tensor", "statistics", "options"]),
-    ("reference", &["error", "tensor", "options"]),
+    ("cpu", &["error", "tensor", "statistics", "activation", "running", "options"]),
+    ("reference", &["error", "tensor", "activation", "running"]),
     ("verify", &[]),
     ("readback", &["error"]),
 ];
 
 /// Words and decisions, up to the text of a shader: the same answer to the same question, wherever and whenever.
-const PURE: [&str; 9] =
-    ["error", "role", "tensor", "statistics", "options", "caps", "kernel", "plan", "shader"];
+const PURE: [&str; 11] = [
+    "error",
+    "role",
+    "tensor",
+    "statistics",
+    "activation",
+    "running",
+    "options",
+    "caps",
+    "kernel",
+    "plan",
+    "shader",
+];
 
 /// What users hold: none of these uses another.
-const OPERATIONS: [&str; 4] = ["inference", "training", "backward", "stages"];
+const OPERATIONS: [&str; 6] =
+    ["inference", "training", "backward", "frozen_backward", "running_update", "stages"];
 
 /// Who may name wgpu in code. Words and decisions are pure, but for the limits of a device and the values in errors.
-const TOUCH_WGPU: [&str; 10] = [
+const TOUCH_WGPU: [&str; 12] = [
     "error",
     "caps",
     "pipeline",
@@ -48,6 +64,8 @@ const TOUCH_WGPU: [&str; 10] = [
     "inference",
     "training",
     "backward",
+    "frozen_backward",
+    "running_update",
     "stages",
     "readback",
 ];
@@ -313,10 +331,10 @@ fn the_page_is_in_order() {
     let words: Vec<&str> = picture.split_whitespace().map(|word| word.trim_end_matches([',', '/'])).collect();
     let first = words.windows(2).position(|pair| pair == ["error", "role"]).expect("the first words");
     let drawn = words[first..].iter().filter(|word| listed.contains(word)).copied();
-    let (below, right): (Vec<&str>, Vec<&str>) = drawn.partition(|word| ORDER[..7].contains(word));
-    assert_eq!(below, ORDER[..7]);
+    let (below, right): (Vec<&str>, Vec<&str>) = drawn.partition(|word| ORDER[..9].contains(word));
+    assert_eq!(below, ORDER[..9]);
     // How the operations are written is no station on the way.
-    let stations: Vec<&str> = listed[7..].iter().copied().filter(|name| *name != "operation").collect();
+    let stations: Vec<&str> = listed[9..].iter().copied().filter(|name| *name != "operation").collect();
     assert_eq!(right, stations);
 }
 

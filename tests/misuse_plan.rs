@@ -1,8 +1,9 @@
 //! Mistakes that are found without a device, each by value and by message.
 
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Caps, Dtype, Error, Gathered, Gradients, InferenceOptions, MAX_SETS, Plan,
-    RunningStatistics, RunningVariance, Shape, Strategy, TrainingOptions, reference,
+    Activation, Affine, BackwardOptions, Caps, Dtype, Error, FrozenBackwardOptions, Gathered, Gradients,
+    InferenceOptions, Layer, MAX_SETS, Momentum, Plan, RunningStatistics, RunningTarget, RunningVariance,
+    Shape, Strategy, TrainingOptions, Update, reference,
 };
 
 const CAPS: Caps = Caps::WEBGPU;
@@ -131,7 +132,11 @@ fn eps() {
 #[test]
 fn momentum() {
     for got in [f32::INFINITY, f32::NEG_INFINITY] {
-        let running = Some(RunningStatistics { momentum: got, variance: RunningVariance::Biased });
+        let running = Some(RunningStatistics {
+            momentum: Momentum::OfNew(got),
+            variance: RunningVariance::Biased,
+            ..Default::default()
+        });
         let options = TrainingOptions { running, ..Default::default() };
         let message = format!("momentum: is {got}, needs to be finite");
         is(Plan::training(&shape(&[4, 2]), &options, &CAPS), &Error::Momentum { got }, &message);
@@ -141,7 +146,7 @@ fn momentum() {
             &message,
         );
     }
-    let running = Some(RunningStatistics { momentum: f32::NAN, ..Default::default() });
+    let running = Some(RunningStatistics { momentum: Momentum::OfNew(f32::NAN), ..Default::default() });
     let options = TrainingOptions { running, ..Default::default() };
     let error = Plan::training(&shape(&[4, 2]), &options, &CAPS).expect_err("momentum of NaN");
     assert_eq!(error.to_string(), "momentum: is NaN, needs to be finite");
@@ -149,10 +154,96 @@ fn momentum() {
 
 #[test]
 fn no_gradients() {
-    let gradients = Gradients { dx: false, dgamma: false, dbeta: false };
-    let options = BackwardOptions { affine: Affine::GammaBeta, gradients };
-    let message = "gradients: none is asked for, needs at least one of dx, dgamma, dbeta";
+    let gradients = Gradients { dx: false, dgamma: false, dbeta: false, dresidual: false };
+    let options = BackwardOptions { affine: Affine::GammaBeta, gradients, ..Default::default() };
+    let message = "gradients: none is asked for, needs at least one of dx, dgamma, dbeta, dresidual";
     is(Plan::backward(&shape(&[4, 2]), &options, &CAPS), &Error::NoGradients, message);
+    let options = FrozenBackwardOptions { gradients, ..Default::default() };
+    is(Plan::frozen_backward(&shape(&[4, 2]), &options, &CAPS), &Error::NoGradients, message);
+}
+
+#[test]
+fn no_residual() {
+    let gradients = Gradients { dresidual: true, ..Gradients::default() };
+    let message = "gradients: dresidual is asked for, but the layer is described without a residual";
+    let options = BackwardOptions { gradients, ..Default::default() };
+    is(Plan::backward(&shape(&[4, 2]), &options, &CAPS), &Error::NoResidual, message);
+    let options = FrozenBackwardOptions { gradients, ..Default::default() };
+    is(Plan::frozen_backward(&shape(&[4, 2]), &options, &CAPS), &Error::NoResidual, message);
+}
+
+/// Numbers that an activation cannot have, in every operation that has one; and those at the edge, which it can.
+#[test]
+fn activation() {
+    let plans = |activation| {
+        let layer = Layer { activation, ..Layer::default() };
+        let (shape, gradients) = (shape(&[4, 2]), Gradients::default());
+        [
+            Plan::training(&shape, &layer.training(), &CAPS),
+            Plan::inference(&shape, &layer.inference(), &CAPS),
+            Plan::backward(&shape, &layer.backward(gradients), &CAPS),
+            Plan::frozen_backward(&shape, &layer.frozen_backward(gradients), &CAPS),
+        ]
+    };
+    let (inf, needs) = (f32::INFINITY, "above lo");
+    for (activation, error, message) in [
+        (
+            Activation::LeakyRelu { alpha: inf },
+            Error::Activation { argument: "alpha", got: inf, needs: "finite" },
+            "activation: alpha is inf, needs to be finite",
+        ),
+        (
+            Activation::Clamp { lo: 1.0, hi: 1.0 },
+            Error::Activation { argument: "hi", got: 1.0, needs },
+            "activation: hi is 1, needs to be above lo",
+        ),
+        (
+            Activation::Clamp { lo: inf, hi: inf },
+            Error::Activation { argument: "hi", got: inf, needs },
+            "activation: hi is inf, needs to be above lo",
+        ),
+    ] {
+        for plan in plans(activation) {
+            is(plan, &error, message);
+        }
+    }
+    for (activation, message) in [
+        (Activation::LeakyRelu { alpha: f32::NAN }, "activation: alpha is NaN, needs to be finite"),
+        (Activation::Clamp { lo: f32::NAN, hi: 1.0 }, "activation: lo is NaN, needs to be a number"),
+        (Activation::Clamp { lo: 1.0, hi: f32::NAN }, "activation: hi is NaN, needs to be above lo"),
+    ] {
+        for plan in plans(activation) {
+            assert_eq!(plan.expect_err("NaN").to_string(), message);
+        }
+    }
+    for activation in [Activation::LeakyRelu { alpha: -3.0 }, Activation::Clamp { lo: -inf, hi: inf }] {
+        assert!(plans(activation).iter().all(Result::is_ok));
+    }
+}
+
+/// A merge of moments has no counters and no second pair of buffers.
+#[test]
+fn running() {
+    let parts = Gathered { sets: 1, channels: 2 };
+    let reason = "a merge knows no counters and no fresh buffers, use RunningUpdate after it";
+    for running in [
+        RunningStatistics { momentum: Momentum::Cumulative, ..Default::default() },
+        RunningStatistics { update: Update::IfLayerFinite, ..Default::default() },
+        RunningStatistics { target: RunningTarget::Fresh, ..Default::default() },
+    ] {
+        let plan = Plan::merge_moments(parts, 1e-5, Some(running), &CAPS);
+        is(plan, &Error::Running { reason }, &format!("running: {reason}"));
+    }
+    let running = RunningStatistics { momentum: Momentum::OfOld(0.9), ..Default::default() };
+    assert!(Plan::merge_moments(parts, 1e-5, Some(running), &CAPS).is_ok());
+    let running = RunningStatistics { momentum: Momentum::OfOld(f32::INFINITY), ..Default::default() };
+    let error = Error::Momentum { got: f32::INFINITY };
+    let message = "momentum: is inf, needs to be finite";
+    is(Plan::running_update(&shape(&[4, 2]), running, &CAPS), &error, message);
+    let one = shape(&[1, 2]);
+    let error = Error::TooFewValues { got: 1, shape: one.to_string() };
+    let message = format!("x: has 1 value per channel, needs more than 1 in training (shape {one})");
+    is(Plan::running_update(&one, RunningStatistics::default(), &CAPS), &error, &message);
 }
 
 #[test]

@@ -118,6 +118,10 @@ impl<'a> Layer<'a> {
                     running_var: Some(whole(&tensors.running_var)),
                     saved: whole(&tensors.saved),
                     workspace: whole(&tensors.workspace),
+                    residual: None,
+                    new_running_mean: None,
+                    new_running_var: None,
+                    counters: None,
                 },
             ),
             Compiled::Inference(layer) => layer.record(
@@ -129,6 +133,7 @@ impl<'a> Layer<'a> {
                     beta: Some(whole(&tensors.beta)),
                     running_mean: whole(&tensors.running_mean),
                     running_var: whole(&tensors.running_var),
+                    residual: None,
                 },
             ),
             Compiled::Backward(layer) => layer.record(
@@ -142,6 +147,9 @@ impl<'a> Layer<'a> {
                     dgamma: Some(whole(&tensors.dgamma)),
                     dbeta: Some(whole(&tensors.dbeta)),
                     workspace: whole(&tensors.workspace),
+                    residual: None,
+                    beta: None,
+                    dresidual: None,
                 },
             ),
         }

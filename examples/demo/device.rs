@@ -107,6 +107,10 @@ impl Device<'_> {
             running_var: Some(whole(&new_variance)),
             saved: whole(&saved),
             workspace: whole(&workspace),
+            residual: None,
+            new_running_mean: None,
+            new_running_var: None,
+            counters: None,
         };
         let inference_buffers = InferenceBuffers {
             x: whole(&x),
@@ -115,6 +119,7 @@ impl Device<'_> {
             beta: Some(whole(&beta)),
             running_mean: whole(&mean),
             running_var: whole(&variance),
+            residual: None,
         };
         let backward_buffers = BackwardBuffers {
             x: whole(&x),
@@ -125,6 +130,9 @@ impl Device<'_> {
             dgamma: Some(whole(&dgamma)),
             dbeta: Some(whole(&dbeta)),
             workspace: whole(&workspace),
+            residual: None,
+            beta: None,
+            dresidual: None,
         };
 
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());

@@ -124,6 +124,10 @@ fn run(adapter: &wgpu::Adapter) -> Result<bool, Box<dyn Error>> {
             running_var: Some(variance.of(&memory)),
             saved: saved.of(&memory), // for the backward pass
             workspace: workspace.of(&memory),
+            residual: None,
+            new_running_mean: None,
+            new_running_var: None,
+            counters: None,
         },
     )?;
     host.activate(&mut encoder, u32::try_from(shape.len())?);
@@ -138,6 +142,9 @@ fn run(adapter: &wgpu::Adapter) -> Result<bool, Box<dyn Error>> {
             dgamma: Some(dgamma.of(&memory)),
             dbeta: Some(dbeta.of(&memory)),
             workspace: workspace.of(&memory),
+            residual: None,
+            beta: None,
+            dresidual: None,
         },
     )?;
     host.descend(&mut encoder, shape.channels());

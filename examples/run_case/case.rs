@@ -100,7 +100,7 @@ impl Case {
     }
 
     pub fn gradients(&self) -> Gradients {
-        Gradients { dx: true, dgamma: self.weight.is_some(), dbeta: self.bias.is_some() }
+        Gradients { dx: true, dgamma: self.weight.is_some(), dbeta: self.bias.is_some(), dresidual: false }
     }
 
     /// The statistics that x is normalized by, where they are given; else it is normalized by its own.

@@ -5,8 +5,8 @@ use std::error::Error;
 use wgpu_batchnorm::reference::Statistics;
 use wgpu_batchnorm::{
     Backward, BackwardBuffers, BackwardOptions, Context, Dtype, Inference, InferenceBuffers,
-    InferenceOptions, RunningStatistics, SavedStatistics, Training, TrainingBuffers, TrainingOptions,
-    read_back, wgpu,
+    InferenceOptions, Momentum, RunningStatistics, SavedStatistics, Training, TrainingBuffers,
+    TrainingOptions, read_back, wgpu,
 };
 
 use crate::bounds::Quantity;
@@ -99,7 +99,7 @@ pub fn run(device: &Device, case: &Case) -> Result<Results, Box<dyn Error>> {
 }
 
 fn infer(device: &Device, case: &Case, statistics: &Statistics) -> Result<Results, Box<dyn Error>> {
-    let options = InferenceOptions { eps: case.eps as f32, affine: case.affine() };
+    let options = InferenceOptions { eps: case.eps as f32, affine: case.affine(), ..Default::default() };
     let inference = Inference::new(&device.context, &case.shape, options)?;
     let (x, y) = (device.buffer(&case.x)?, device.empty(case.shape.size_in_bytes())?);
     let (gamma, beta) = (device.parameters(&case.weight)?, device.parameters(&case.bias)?);
@@ -112,6 +112,7 @@ fn infer(device: &Device, case: &Case, statistics: &Statistics) -> Result<Result
             beta: binding(&beta),
             running_mean: mean.as_entire_buffer_binding(),
             running_var: variance.as_entire_buffer_binding(),
+            residual: None,
         };
         inference.encode(encoder, &buffers)
     })?;
@@ -122,9 +123,17 @@ fn infer(device: &Device, case: &Case, statistics: &Statistics) -> Result<Result
 fn train(device: &Device, case: &Case) -> Result<Results, Box<dyn Error>> {
     let (shape, channels) = (&case.shape, case.shape.channels());
     let running = case.updated_statistics();
-    let kept = RunningStatistics { momentum: case.momentum as f32, variance: case.variance };
-    let options =
-        TrainingOptions { eps: case.eps as f32, affine: case.affine(), running: running.map(|_| kept) };
+    let kept = RunningStatistics {
+        momentum: Momentum::OfNew(case.momentum as f32),
+        variance: case.variance,
+        ..Default::default()
+    };
+    let options = TrainingOptions {
+        eps: case.eps as f32,
+        affine: case.affine(),
+        running: running.map(|_| kept),
+        ..Default::default()
+    };
     let training = Training::new(&device.context, shape, options)?;
     let (x, y) = (device.buffer(&case.x)?, device.empty(shape.size_in_bytes())?);
     let (gamma, beta) = (device.parameters(&case.weight)?, device.parameters(&case.bias)?);
@@ -142,6 +151,10 @@ fn train(device: &Device, case: &Case) -> Result<Results, Box<dyn Error>> {
             running_var: binding(&variance),
             saved: saved.as_entire_buffer_binding(),
             workspace: workspace.as_entire_buffer_binding(),
+            residual: None,
+            new_running_mean: None,
+            new_running_var: None,
+            counters: None,
         };
         training.encode(encoder, &buffers)
     })?;
@@ -172,7 +185,7 @@ fn differentiate(
 ) -> Result<Results, Box<dyn Error>> {
     let (shape, channels) = (&case.shape, case.shape.channels());
     let gradients = case.gradients();
-    let options = BackwardOptions { affine: case.affine(), gradients };
+    let options = BackwardOptions { affine: case.affine(), gradients, ..Default::default() };
     let backward = Backward::new(&device.context, shape, options)?;
     let (dy, dx) = (device.buffer(gradient)?, device.empty(shape.size_in_bytes())?);
     let parameter = |wanted: bool| wanted.then(|| device.empty(u64::from(channels) * 4)).transpose();
@@ -188,6 +201,9 @@ fn differentiate(
             dgamma: binding(&dgamma),
             dbeta: binding(&dbeta),
             workspace: workspace.as_entire_buffer_binding(),
+            residual: None,
+            beta: None,
+            dresidual: None,
         };
         backward.encode(encoder, &buffers)
     })?;

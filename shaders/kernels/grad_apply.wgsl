@@ -1,17 +1,18 @@
-// uses: params grid elements map saved gradient_sums gamma
-// binds: x read, dy read, saved read, sums read, dx read_write
+// uses: params grid elements map input gradient_source residual upstream_word saved gradient_sums gamma
+// binds: saved read, sums read, dx read_write
 // dx = gamma * invstd * (dy - mean(dy) - (x - mean) * invstd^2 * mean(dy * (x - mean))):
 // section 3 of the paper with its chain of derivatives multiplied out.
 // grid: flat over the words of the tensor, ITEMS a piece
 // memory: x once, dy once, dx once
 
-fn map_value(channel_in_slice: u32, value: f32, gradient: f32) -> f32 {
+fn map_value(channel_in_slice: u32, value: f32, gradient: f32, added: f32) -> f32 {
     let channel = params.first_channel + channel_in_slice;
     let s = saved[channel];
     let total = sums[channel];
     let count = f32(total.count);
     let projection = centered(value, s) * s.invstd * (s.invstd * (total.dy_centered / count));
-    return (((gradient - total.dy / count) - projection) * s.invstd) * gamma_of(channel);
+    let u = upstream_value(channel, value, gradient, added);
+    return (((u - total.dy / count) - projection) * s.invstd) * gamma_of(channel);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -24,7 +25,7 @@ fn grad_apply(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) gri
         if (index >= params.len) {
             return;
         }
-        let mapped = map_word(x[word], dy[word], at);
+        let mapped = map_word(x_at(word), dy_at(word), residual_at(word), at);
         if (index + WORD_VALUES <= params.len) {
             dx[word] = mapped;
         } else {

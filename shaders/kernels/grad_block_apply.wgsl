@@ -1,5 +1,5 @@
 // uses: params grid gradient_loop share saved gradient_sums gamma
-// binds: x read, dy read, saved read, sums read, dx read_write
+// binds: saved read, sums read, dx read_write
 // dx from the sums of the whole batch.
 // grid: part by block, last first: the end of x and dy is what the cache still holds
 // memory: x once, dy once, dx once
@@ -25,5 +25,5 @@ fn grad_block_apply(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroup
     }
     let s = share_of(params.workgroups - 1u - group);
     let at = walk_from(s.block, s.begin, s.end, me.local);
-    write_gradients(at, s.end, coefficients_at(s.block, at.position));
+    write_gradients(at, s.end, coefficients_at(s.block, at.position), shift_at(s.block, at.position));
 }

@@ -1,5 +1,5 @@
 // uses: params grid merge_sums grad_finish gradient_loop share
-// binds: x read, dy read, dx read_write, saved read
+// binds: dx read_write, saved read
 // dx, after adding up the sums of the block's parts: every workgroup does so for itself, in the same order, to the same
 // bits.
 // grid: part by block, last first: the end of x and dy is what the cache still holds
@@ -16,5 +16,5 @@ fn grad_block_finish(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgrou
     begin_gradients(me, s.block);
     finish_gradients(me, s.block, merged, s.part == 0u);
     let at = walk_from(s.block, s.begin, s.end, me.local);
-    write_gradients(at, s.end, coefficients_at(s.block, at.position));
+    write_gradients(at, s.end, coefficients_at(s.block, at.position), shift_at(s.block, at.position));
 }

@@ -1,6 +1,6 @@
-// uses: params grid sums_loop channel_sums share saved gradient_sums
-// binds: x read, dy read, saved read, partial_sums read_write
-// Over one part of a block: sum of dy and of dy * (x - mean), the two sums that all gradients need.
+// uses: params grid sums_loop channel_sums share scale saved gradient_sums
+// binds: saved read, partial_sums read_write
+// Over one part of a block: sum of the gradient by z, and of it * (x - mean), the two sums that all gradients need.
 // grid: part by block
 // memory: x once, dy once
 
@@ -10,7 +10,8 @@ fn first_of(block: u32, channel_in_block: u32) -> vec4<f32> {
 }
 
 fn second_of(block: u32, channel_in_block: u32) -> vec2<f32> {
-    return vec2<f32>(0.0);
+    let channel = params.first_channel + block * CHANNEL_LANES + channel_in_block;
+    return scale_of(channel, saved[channel].invstd);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -21,7 +22,7 @@ fn grad_block_sums(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups
     }
     let s = share_of(group);
     let at = walk_from(s.block, s.begin, s.end, me.local);
-    let all = take_sums(at, s.end, coefficients_at(s.block, at.position));
+    let all = take_sums(at, s.end, coefficients_at(s.block, at.position), shift_at(s.block, at.position));
     let sums = channel_sums(me, all.dy, all.dy_centered);
     let channel = s.block * CHANNEL_LANES + me.local;
     if (me.local < CHANNEL_LANES && channel < params.channels) {

@@ -1,5 +1,5 @@
-// uses: params grid channels channel_sums grad_finish grad_step
-// binds: x read, dy read, dx read_write, saved read
+// uses: params grid channels channel_sums input gradient_source residual upstream dresidual grad_finish grad_step
+// binds: dx read_write, saved read
 // Section 3 of the paper in one launch with each value read once: a workgroup holds its block in registers.
 // grid: block
 // memory: x once, dy once, dx once
@@ -18,20 +18,25 @@ fn grad_resident(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) 
     let at$k = at.address;
     var x$k: Word;
     var g$k: Word;
+    var r$k: Word;
     if (in$k) {
-        x$k = x[at$k];
-        g$k = dy[at$k];
+        x$k = x_at(at$k);
+        g$k = dy_at(at$k);
+        r$k = residual_at(at$k);
     }
     at = next(at);
     // end
     begin_gradients(me, block);
     let center = coefficients_at(block, start.position);
+    let shift = shift_at(block, start.position);
     var dy_sum = splat(0.0);
     var centered_sum = splat(0.0);
     // repeat:
     if (in$k) {
-        dy_sum += unpack(g$k);
-        centered_sum += times(unpack(g$k), (unpack(x$k) - center.a) - center.b);
+        let u = upstream(x$k, g$k, r$k, center, shift);
+        write_dresidual(at$k, u);
+        dy_sum += u;
+        centered_sum += times(u, (unpack(x$k) - center.a) - center.b);
     }
     // end
     let sums = channel_sums(me, dy_sum, centered_sum);
@@ -39,7 +44,7 @@ fn grad_resident(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) 
     let k = coefficients_at(block, start.position);
     // repeat:
     if (in$k) {
-        dx[at$k] = pack(input_gradient(unpack(x$k), unpack(g$k), k));
+        dx[at$k] = pack(input_gradient(unpack(x$k), upstream(x$k, g$k, r$k, k, shift), k));
     }
     // end
 }

@@ -1,6 +1,6 @@
-// uses: params grid elements cursor lanes reduce saved gradient_sums
-// binds: x read, dy read, saved read, partial_sums read_write
-// Over one chunk of a channel: sum of dy and of dy * (x - mean), the two sums that all gradients need.
+// uses: params grid elements cursor lanes reduce input gradient_source residual upstream_word saved gradient_sums
+// binds: saved read, partial_sums read_write
+// Over one chunk of a channel: sum of the gradient by z, and of it * (x - mean), the two sums that all gradients need.
 // grid: chunk by group of CHANNEL_LANES channels
 // memory: x once, dy once
 
@@ -17,8 +17,10 @@ fn sum_gradients(channel: u32, begin: u32, end: u32) -> vec2<f32> {
         var block = vec2<f32>(0.0);
         for (var k = 0u; k < BLOCK && value < end; k += 1u) {
             let word = params.first + at.index / WORD_VALUES;
-            let gradient = value_at(dy[word], at.index);
-            block += vec2<f32>(gradient, gradient * centered(value_at(x[word], at.index), s));
+            let element = value_at(x_at(word), at.index);
+            let added = value_at(residual_at(word), at.index);
+            let u = upstream_value(params.first_channel + channel, element, value_at(dy_at(word), at.index), added);
+            block += vec2<f32>(u, u * centered(element, s));
             at = advance(at, step);
             value += VALUE_LANES;
         }

@@ -1,13 +1,14 @@
-// uses: params grid elements map gamma beta
-// binds: x read, y read_write, running_mean read, running_var read
+// uses: params grid elements map source residual activate_word gamma beta
+// binds: y read_write, running_mean read, running_var read
 // Inference, algorithm 2 line 12: y = gamma * (x - mean) / sqrt(var + eps) + beta.
 // grid: flat over the words of the tensor, ITEMS a piece
 // memory: x once, y once
 
-fn map_value(channel_in_slice: u32, value: f32, unused: f32) -> f32 {
+fn map_value(channel_in_slice: u32, value: f32, added: f32, unused: f32) -> f32 {
     let channel = params.first_channel + channel_in_slice;
     let invstd = inverseSqrt(running_var[channel] + params.eps);
-    return ((value - running_mean[channel]) * invstd) * gamma_of(channel) + beta_of(channel);
+    let z = ((value - running_mean[channel]) * invstd) * gamma_of(channel) + beta_of(channel);
+    return activate_one(plus_value(z, added));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -20,7 +21,8 @@ fn infer_apply(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) gr
         if (index >= params.len) {
             return;
         }
-        let mapped = map_word(x[word], x[word], at);
+        let value = x_at(word);
+        let mapped = map_word(value, residual_at(word), value, at);
         if (index + WORD_VALUES <= params.len) {
             y[word] = mapped;
         } else {

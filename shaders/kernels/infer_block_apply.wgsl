@@ -1,5 +1,5 @@
 // uses: params grid normalize_loop share gamma beta
-// binds: x read, y read_write, running_mean read, running_var read
+// binds: y read_write, running_mean read, running_var read
 // Inference, algorithm 2 line 12: y = gamma * (x - mean) / sqrt(var + eps) + beta.
 // grid: part by block
 // memory: x once, y once

@@ -1,5 +1,5 @@
 // uses: params grid normalize_loop share saved gamma beta
-// binds: x read, y read_write, saved read
+// binds: y read_write, saved read
 // Algorithm 1 lines 3 and 4: y = gamma * (x - mean) * invstd + beta, with the mean in two parts.
 // grid: part by block, last first: the end of x is what the cache still holds
 // memory: x once, y once

@@ -1,5 +1,5 @@
 // uses: params grid merge finish normalize_loop share
-// binds: x read, y read_write, saved read_write
+// binds: y read_write, saved read_write
 // Algorithm 1 lines 3 and 4, after merging the moments of the block's parts: every workgroup merges them for itself,
 // in the same order, to the same bits.
 // grid: part by block, last first: the end of x is what the cache still holds

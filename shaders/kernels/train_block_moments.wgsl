@@ -1,5 +1,5 @@
 // uses: params grid tally_loop share
-// binds: x read, partial_moments read_write
+// binds: partial_moments read_write
 // Algorithm 1 lines 1 and 2: the moments of one part of a block, in one reading.
 // grid: part by block
 // memory: x once

@@ -1,5 +1,5 @@
 // uses: params grid tally_loop normalize_loop finish
-// binds: x read, y read_write, saved read_write
+// binds: y read_write, saved read_write
 // Algorithm 1 in one launch: a workgroup takes the moments of its block, then normalizes it.
 // grid: block
 // memory: x once (the second reading finds the block in the cache), y once

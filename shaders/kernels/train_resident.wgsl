@@ -1,5 +1,5 @@
-// uses: params grid tally finish normalized
-// binds: x read, y read_write, saved read_write
+// uses: params grid tally finish residual tail
+// binds: y read_write, saved read_write
 // Algorithm 1 in one launch with each value read once: a workgroup holds its block in registers.
 // grid: block
 // memory: x once, y once
@@ -19,7 +19,7 @@ fn train_resident(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups)
     let at$k = at.address;
     var x$k: Word;
     if (in$k) {
-        x$k = x[at$k];
+        x$k = x_at(at$k);
         t.count += 1.0;
     }
     at = next(at);
@@ -43,7 +43,7 @@ fn train_resident(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups)
     let k = coefficients_at(block, start.position);
     // repeat:
     if (in$k) {
-        y[at$k] = pack(normalized(unpack(x$k), k));
+        y[at$k] = pack(finished(unpack(x$k), residual_at(at$k), k));
     }
     // end
 }

@@ -1,21 +1,24 @@
-// uses: block channels grad_step
+// uses: block channels input gradient_source residual upstream grad_step
 // dx over a share of a block, ITEMS vectors at a time.
 
-fn write_gradients(at: Walk, end: u32, k: Coefficients) {
+fn write_gradients(at: Walk, end: u32, k: Coefficients, shift: Shift) {
     var here = at;
     while (whole(here, end)) {
         // repeat:
         let at$k = here.address;
-        let x$k = x[at$k];
-        let g$k = dy[at$k];
+        let x$k = x_at(at$k);
+        let g$k = dy_at(at$k);
+        let r$k = residual_at(at$k);
         here = next(here);
         // end
         // repeat:
-        dx[at$k] = pack(input_gradient(unpack(x$k), unpack(g$k), k));
+        dx[at$k] = pack(input_gradient(unpack(x$k), upstream(x$k, g$k, r$k, k, shift), k));
         // end
     }
     while (here.index < end) {
-        dx[here.address] = pack(input_gradient(unpack(x[here.address]), unpack(dy[here.address]), k));
+        let value = x_at(here.address);
+        let u = upstream(value, dy_at(here.address), residual_at(here.address), k, shift);
+        dx[here.address] = pack(input_gradient(unpack(value), u, k));
         here = next(here);
     }
 }

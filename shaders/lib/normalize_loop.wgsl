@@ -1,4 +1,4 @@
-// uses: block channels normalized
+// uses: block channels source residual tail
 // Normalizes a share of a block, ITEMS vectors at a time.
 
 fn normalize(at: Walk, end: u32, k: Coefficients) {
@@ -6,15 +6,17 @@ fn normalize(at: Walk, end: u32, k: Coefficients) {
     while (whole(here, end)) {
         // repeat:
         let at$k = here.address;
-        let x$k = x[at$k];
+        let x$k = x_at(at$k);
+        let r$k = residual_at(at$k);
         here = next(here);
         // end
         // repeat:
-        y[at$k] = pack(normalized(unpack(x$k), k));
+        y[at$k] = pack(finished(unpack(x$k), r$k, k));
         // end
     }
     while (here.index < end) {
-        y[here.address] = pack(normalized(unpack(x[here.address]), k));
+        let added = residual_at(here.address);
+        y[here.address] = pack(finished(unpack(x_at(here.address)), added, k));
         here = next(here);
     }
 }

@@ -40,5 +40,10 @@ struct Params {
     first_channel: u32,
     all_channels: u32,
     first_partial: u32,
-    unused: u32,
+    // The numbers of the activation.
+    low: f32,
+    high: f32,
+    unused_first: u32,
+    unused_second: u32,
+    unused_third: u32,
 }

@@ -1,4 +1,4 @@
-// uses: block channels channel_sums channel_table moments finite
+// uses: block channels source channel_sums channel_table moments finite
 // The moments of what a workgroup has of a block. Each lane of each invocation keeps its own tally; those of a channel
 // are put together at the end.
 
@@ -35,7 +35,7 @@ fn origin_of(block: u32, begin: u32, channel: u32) -> f32 {
     if (block * params.run + vector >= params.row) {
         return 0.0;
     }
-    let origin = lane(unpack(x[params.first + row * params.row + block * params.run + vector]), value % LANES);
+    let origin = lane(unpack(x_at(params.first + row * params.row + block * params.run + vector)), value % LANES);
     return select(0.0, origin, is_finite(origin));
 }
 

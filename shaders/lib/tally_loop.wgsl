@@ -7,12 +7,12 @@ fn take(at: Walk, end: u32) -> Tally {
     if (here.index >= end) {
         return t;
     }
-    t.pivot = finite_or_zero(unpack(x[here.address]));
+    t.pivot = finite_or_zero(unpack(x_at(here.address)));
     while (whole(here, end)) {
         var sum = splat(0.0);
         var m2 = splat(0.0);
         // repeat:
-        let d$k = unpack(x[here.address]) - t.pivot;
+        let d$k = unpack(x_at(here.address)) - t.pivot;
         sum += d$k;
         here = next(here);
         // end
@@ -30,7 +30,7 @@ fn take(at: Walk, end: u32) -> Tally {
         let in$k = here.index < end;
         var d$k = splat(0.0);
         if (in$k) {
-            d$k = unpack(x[here.address]) - t.pivot;
+            d$k = unpack(x_at(here.address)) - t.pivot;
             count += 1.0;
         }
         sum += d$k;

@@ -1,7 +1,10 @@
 //! Whether the slices given are those that the options call for, found before anything is written.
 
 use super::element::Element;
+use crate::activation::Activation;
 use crate::error::Error;
+use crate::options::Residual;
+use crate::running::RunningStatistics;
 use crate::tensor::Shape;
 
 /// The storage type of the shape is that of the slices.
@@ -12,6 +15,24 @@ pub(super) fn check_dtype<E: Element>(shape: &Shape) -> Result<(), Error> {
     } else {
         Err(Error::Dtype { got: name(shape.dtype()), needs: name(E::DTYPE) })
     }
+}
+
+/// What the GPU's operations have and the CPU's do not.
+pub(super) fn check_tail(activation: Activation, residual: Residual) -> Result<(), Error> {
+    let needs = "which ends with beta: apply it to the result";
+    match (activation, residual) {
+        (Activation::Identity, Residual::None) => Ok(()),
+        (Activation::Identity, Residual::Added) => Err(Error::Cpu { argument: "residual", needs }),
+        _ => Err(Error::Cpu { argument: "activation", needs }),
+    }
+}
+
+/// Running statistics as the CPU's operations update them.
+pub(super) fn check_running(running: Option<RunningStatistics>) -> Result<(), Error> {
+    let Some(running) = running else { return Ok(()) };
+    running.check()?;
+    let needs = "which updates them in place, by a constant momentum, with every batch";
+    if running.joins() { Ok(()) } else { Err(Error::Cpu { argument: "running", needs }) }
 }
 
 /// A tensor, or what there is of each channel.

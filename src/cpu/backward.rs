@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-use super::arguments::{check_dtype, check_length, check_optional};
+use super::arguments::{check_dtype, check_length, check_optional, check_tail};
 use super::crew::for_each;
 use super::division::{Division, Extent, Tile, merged};
 use super::element::{Element, Workspace};
@@ -65,9 +65,8 @@ pub fn backward<E: Element>(
     slices: BackwardSlices<'_, E>,
 ) -> Result<(), Error> {
     let wanted = options.gradients;
-    if !(wanted.dx || wanted.dgamma || wanted.dbeta) {
-        return Err(Error::NoGradients);
-    }
+    wanted.check(options.residual)?;
+    check_tail(options.activation, options.residual)?;
     shape.check_values()?;
     check_dtype::<E>(shape)?;
     let BackwardSlices { x, dy, saved, gamma, dx, dgamma, dbeta } = slices;

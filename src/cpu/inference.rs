@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-use super::arguments::{check_dtype, check_length, check_optional};
+use super::arguments::{check_dtype, check_length, check_optional, check_tail};
 use super::crew::for_each;
 use super::division::Extent;
 use super::element::{Element, Workspace};
@@ -32,7 +32,7 @@ pub struct InferenceSlices<'a, E> {
 /// Inference, algorithm 2 line 12 of the paper; what [`Inference`](crate::Inference) does on a GPU.
 ///
 /// # Errors
-/// Before anything is written: [`Error::Eps`], [`Error::Dtype`], [`Error::Length`], [`Error::Missing`] and
+/// Before anything is written: [`Error::Eps`], [`Error::Cpu`], [`Error::Dtype`], [`Error::Length`], [`Error::Missing`] and
 /// [`Error::Unexpected`].
 ///
 /// ```
@@ -42,7 +42,7 @@ pub struct InferenceSlices<'a, E> {
 /// let shape = Shape::new(&[3, 1], 1, Dtype::F16)?;
 /// let x = [1.0, 2.0, 5.0].map(half::f16::from_f32);
 /// let mut y = [half::f16::ZERO; 3];
-/// let options = InferenceOptions { eps: 0.0, affine: Affine::Gamma };
+/// let options = InferenceOptions { eps: 0.0, affine: Affine::Gamma, ..Default::default() };
 /// cpu::inference(&shape, &options, InferenceSlices {
 ///     x: &x,
 ///     y: &mut y,
@@ -60,6 +60,7 @@ pub fn inference<E: Element>(
     slices: InferenceSlices<'_, E>,
 ) -> Result<(), Error> {
     check_inference_eps(options.eps)?;
+    check_tail(options.activation, options.residual)?;
     check_dtype::<E>(shape)?;
     let InferenceSlices { x, y, gamma, beta, running_mean, running_var } = slices;
     let channels = shape.channels();

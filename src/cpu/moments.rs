@@ -1,6 +1,6 @@
 //! Sums over a channel in f64, and what becomes of them: saved and running statistics.
 
-use crate::options::{RunningStatistics, RunningVariance};
+use crate::running::{RunningStatistics, RunningVariance};
 use crate::statistics::SavedStatistics;
 
 /// Sums of `x - origin` and its square. f64 about any value that is near some of the data loses nothing that matters:
@@ -78,7 +78,7 @@ impl Sums {
 
     /// Moves one channel's running statistics.
     pub(super) fn update(&self, options: RunningStatistics, mean: &mut f32, variance: &mut f32) {
-        let momentum = f64::from(options.momentum);
+        let momentum = options.momentum.weight().map_or(0.0, f64::from);
         let correction = match options.variance {
             RunningVariance::Unbiased => self.count / (self.count - 1.0),
             RunningVariance::Biased => 1.0,

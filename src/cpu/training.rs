@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-use super::arguments::{check_dtype, check_length, check_optional};
+use super::arguments::{check_dtype, check_length, check_optional, check_running, check_tail};
 use super::crew::for_each;
 use super::division::{Division, Extent, MOST_CHANNELS, SHARE, Tile, merged};
 use super::element::{Element, Workspace};
@@ -38,7 +38,7 @@ pub struct TrainingSlices<'a, E> {
 /// The training forward pass, algorithm 1 of the paper; what [`Training`](crate::Training) does on a GPU.
 ///
 /// # Errors
-/// Before anything is written: [`Error::Eps`], [`Error::Momentum`], [`Error::TooFewValues`], [`Error::Dtype`],
+/// Before anything is written: [`Error::Eps`], [`Error::Momentum`], [`Error::TooFewValues`], [`Error::Cpu`], [`Error::Dtype`],
 /// [`Error::Length`], [`Error::Missing`] and [`Error::Unexpected`].
 ///
 /// ```
@@ -68,7 +68,8 @@ pub fn training<E: Element>(
     slices: TrainingSlices<'_, E>,
 ) -> Result<(), Error> {
     check_training_eps(options.eps)?;
-    options.running.map_or(Ok(()), |running| running.check())?;
+    check_tail(options.activation, options.residual)?;
+    check_running(options.running)?;
     shape.check_values()?;
     check_dtype::<E>(shape)?;
     let TrainingSlices { x, y, gamma, beta, running_mean, running_var, saved } = slices;

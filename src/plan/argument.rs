@@ -1,7 +1,9 @@
 //! The buffers that a plan asks the caller for.
 
-use crate::options::{Affine, BackwardOptions, TrainingOptions};
+use super::upstream::Upstream;
+use crate::options::{Affine, Residual, TrainingOptions};
 use crate::role::Role;
+use crate::running::{RunningCounters, RunningStatistics, RunningTarget};
 use crate::statistics::{GradientSums, Moments, SavedStatistics};
 use crate::tensor::{Dtype, Shape};
 
@@ -74,6 +76,7 @@ pub(super) fn per_channel(role: Role, access: Access, elements: u64) -> Argument
         Role::PartialMoments => (Moments::SIZE, "sets times channels of 16 bytes"),
         Role::Sums => (GradientSums::SIZE, "channels of 12 bytes"),
         Role::PartialSums => (GradientSums::SIZE, "sets times channels of 12 bytes"),
+        Role::Counters => (RunningCounters::SIZE, "channels of 8 bytes"),
         _ => (4, "channels of 4 bytes"),
     };
     Argument { role, access, elements, element, bytes: elements * size }
@@ -101,34 +104,42 @@ pub(super) fn of_training(shape: &Shape, options: &TrainingOptions, workspace_by
         workspace(workspace_bytes.max(LEAST_WORKSPACE)),
     ];
     arguments.extend(affine(options.affine, channels));
-    if options.running.is_some() {
-        arguments.push(per_channel(Role::RunningMean, Access::ReadWrite, channels));
-        arguments.push(per_channel(Role::RunningVar, Access::ReadWrite, channels));
-    }
+    arguments.extend(residual(options.residual, shape));
+    arguments.extend(options.running.into_iter().flat_map(|options| running(options, channels)));
     arguments
 }
 
-/// What a backward pass asks for, whatever the strategy.
-pub(super) fn of_backward(shape: &Shape, options: &BackwardOptions, workspace_bytes: u64) -> Vec<Argument> {
-    let (channels, gradients) = (shape.channels().into(), options.gradients);
+/// The residual, where there is one.
+pub(super) fn residual(residual: Residual, shape: &Shape) -> Option<Argument> {
+    (residual == Residual::Added).then(|| tensor(Role::Residual, Access::Read, shape))
+}
+
+/// Running statistics that are updated.
+pub(super) fn running(options: RunningStatistics, channels: u64) -> Vec<Argument> {
+    let (mean, var) = (Role::RunningMean, Role::RunningVar);
+    let all: &[(Role, Access)] = match options.target {
+        RunningTarget::InPlace => &[(mean, Access::ReadWrite), (var, Access::ReadWrite)],
+        RunningTarget::Fresh => &[
+            (mean, Access::Read),
+            (var, Access::Read),
+            (Role::NewRunningMean, Access::Write),
+            (Role::NewRunningVar, Access::Write),
+        ],
+    };
+    let counters = options.needs_counters().then_some((Role::Counters, Access::ReadWrite));
+    let all = all.iter().copied().chain(counters);
+    all.map(|(role, access)| per_channel(role, access, channels)).collect()
+}
+
+/// What a training backward pass asks for, whatever the strategy.
+pub(super) fn of_backward(shape: &Shape, upstream: &Upstream, workspace_bytes: u64) -> Vec<Argument> {
     let mut arguments = vec![
         tensor(Role::X, Access::Read, shape),
         tensor(Role::Dy, Access::Read, shape),
-        per_channel(Role::Saved, Access::Read, channels),
+        per_channel(Role::Saved, Access::Read, shape.channels().into()),
         workspace(workspace_bytes.max(LEAST_WORKSPACE)),
     ];
-    if gradients.dx {
-        arguments.push(tensor(Role::Dx, Access::Write, shape));
-        if options.affine.has_gamma() {
-            arguments.push(per_channel(Role::Gamma, Access::Read, channels));
-        }
-    }
-    if gradients.dgamma {
-        arguments.push(per_channel(Role::Dgamma, Access::Write, channels));
-    }
-    if gradients.dbeta {
-        arguments.push(per_channel(Role::Dbeta, Access::Write, channels));
-    }
+    arguments.extend(upstream.arguments(shape));
     arguments
 }
 

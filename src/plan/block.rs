@@ -3,7 +3,7 @@
 use super::{Launch, Strategy, policy, tiling};
 use crate::caps::Caps;
 use crate::error::Error;
-use crate::kernel::{Channels, Kernel, Params, Parts, Reduce, Sharing, Tuning};
+use crate::kernel::{Channels, Kernel, Params, Parts, Reduce, Tuning};
 use crate::tensor::{Dtype, Shape};
 
 /// Bytes of a vector.
@@ -97,7 +97,7 @@ impl Blocks {
     fn kernel(&self, name: &'static str, parts: Parts, workgroup: u32, items: u32) -> Kernel {
         let channels = if self.single() { Channels::One } else { Channels::Many };
         let tuning = Tuning { workgroup, channel_lanes: self.channel_lanes, items, block: policy::BLOCK };
-        Kernel { name, parts: Parts { channels, ..parts }, tuning, sharing: Sharing::Separate }
+        Kernel::new(name, Parts { channels, ..parts }, tuning)
     }
 
     /// The parts of a kernel with sums over channels.

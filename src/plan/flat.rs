@@ -3,10 +3,11 @@
 use super::argument::{per_channel, tensor};
 use super::block::Blocks;
 use super::{Access, Argument, Launch, Plan, argument, policy, slices, tiling};
+use crate::activation::Activation;
 use crate::caps::Caps;
 use crate::error::Error;
-use crate::kernel::{Kernel, Params, Parts, Sharing, Tuning};
-use crate::options::{Affine, InferenceOptions};
+use crate::kernel::{Kernel, Params, Parts, Tuning};
+use crate::options::{Affine, InferenceOptions, Residual};
 use crate::role::Role;
 use crate::tensor::Shape;
 
@@ -66,7 +67,7 @@ pub(super) fn by_words(
         let words = part.size_in_bytes() / 4;
         let workgroups = words.div_ceil(u64::from(workgroup * policy::ITEMS)) as u32;
         let tuning = Tuning { workgroup, channel_lanes: 1, items: policy::ITEMS, block: policy::BLOCK };
-        let kernel = Kernel { name, parts, tuning, sharing: Sharing::Separate };
+        let kernel = Kernel::new(name, parts, tuning);
         let item = workgroup * word_values;
         let params = Params {
             channels: part.channels(),
@@ -89,17 +90,35 @@ pub(super) fn by_words(
 
 pub(super) fn inference(shape: &Shape, options: &InferenceOptions, caps: &Caps) -> Result<Plan, Error> {
     let channels = shape.channels().into();
-    let parts = Parts::new(shape.dtype()).affine(options.affine);
+    let InferenceOptions { eps, affine, residual, activation } = *options;
+    let parts = Parts::new(shape.dtype()).affine(affine).tail(activation, residual);
     let mut arguments = vec![
         tensor(Role::X, Access::Read, shape),
         tensor(Role::Y, Access::Write, shape),
         per_channel(Role::RunningMean, Access::Read, channels),
         per_channel(Role::RunningVar, Access::Read, channels),
     ];
-    arguments.extend(argument::affine(options.affine, channels));
-    let launches =
-        launches(["infer_block_apply", "infer_apply"], shape, &[Role::X, Role::Y], parts, options.eps, caps)?;
-    plan("inference", shape, launches, arguments, 2).checked(caps)
+    arguments.extend(argument::affine(affine, channels));
+    arguments.extend(argument::residual(residual, shape));
+    let tensors = outputs(residual);
+    let mut launches = launches(["infer_block_apply", "infer_apply"], shape, &tensors, parts, eps, caps)?;
+    set_activation(&mut launches, activation);
+    plan("inference", shape, launches, arguments, tensors.len() as u32).checked(caps)
+}
+
+/// The tensors of a launch that writes y.
+pub(super) fn outputs(residual: Residual) -> Vec<Role> {
+    match residual {
+        Residual::None => vec![Role::X, Role::Y],
+        Residual::Added => vec![Role::X, Role::Y, Role::Residual],
+    }
+}
+
+/// Gives the launches the numbers of the activation.
+pub(super) fn set_activation(launches: &mut [Launch], activation: Activation) {
+    for launch in launches {
+        [launch.params.low, launch.params.high] = activation.numbers();
+    }
 }
 
 pub(super) fn normalize(shape: &Shape, affine: Affine, caps: &Caps) -> Result<Plan, Error> {

@@ -2,11 +2,12 @@
 
 use super::policy::Reduction;
 use super::regions::Regions;
+use super::upstream::Upstream;
 use super::{Launch, MAX_SETS, Place, Plan, Strategy};
-use super::{argument, flat, merge, policy, slices, tiling};
+use super::{argument, flat, merge, policy, slices, split, tiling, update};
 use crate::caps::Caps;
 use crate::error::Error;
-use crate::kernel::{Kernel, Params, Parts, Sharing, Tuning};
+use crate::kernel::{Kernel, Params, Parts, Presence, Source, Tuning};
 use crate::options::{BackwardOptions, Gradients, TrainingOptions};
 use crate::role::Role;
 use crate::statistics::{GradientSums, Moments};
@@ -14,10 +15,11 @@ use crate::tensor::Shape;
 
 /// The launches that reduce chunks of channels, and how many sets of partial results they leave; none over an empty
 /// tensor.
-fn reduce(
+pub(super) fn reduce(
     name: &'static str,
     shape: &Shape,
     tensors: &[Role],
+    parts: Parts,
     caps: &Caps,
 ) -> Result<(Vec<Launch>, u32), Error> {
     let (mut launches, mut sets, mut sets_before) = (Vec::new(), 0, 0);
@@ -38,7 +40,7 @@ fn reduce(
         let Some((_, Reduction { workgroup, channel_lanes, chunk, sets })) = plan else { continue };
         let workgroups = part.channels().div_ceil(channel_lanes) * sets;
         let tuning = Tuning { workgroup, channel_lanes, items: 1, block: policy::BLOCK };
-        let kernel = Kernel { name, parts: Parts::new(shape.dtype()), tuning, sharing: Sharing::Separate };
+        let kernel = Kernel::new(name, parts, tuning);
         let params = Params {
             channels: part.channels(),
             inner: part.inner(),
@@ -58,17 +60,17 @@ fn reduce(
     Ok((launches, sets))
 }
 
-/// Gives all launches the region for partial results.
-fn placed(mut launches: Vec<Launch>, partial: (Role, Place)) -> Vec<Launch> {
+/// Gives all launches a region of the workspace.
+pub(super) fn placed(mut launches: Vec<Launch>, region: (Role, Place)) -> Vec<Launch> {
     for launch in &mut launches {
-        launch.places.push(partial);
+        launch.places.push(region);
     }
     launches
 }
 
 pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) -> Result<Plan, Error> {
     let channels = shape.channels();
-    let (launches, sets) = reduce("train_moments", shape, &[Role::X], caps)?;
+    let (launches, sets) = reduce("train_moments", shape, &[Role::X], Parts::new(shape.dtype()), caps)?;
     let regions = Regions::new(Moments::SIZE, channels, sets, caps);
     let partial = (Role::PartialMoments, regions.partial);
     let mut launches = placed(launches, partial);
@@ -77,40 +79,76 @@ pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) ->
         let (eps, running) = (options.eps, options.running);
         launches.push(merge::train_launch(channels, sets, eps, running, vec![partial], caps)?);
     }
-    let parts = Parts::new(shape.dtype()).affine(options.affine);
-    launches.extend(flat::by_words("train_apply", shape, &[Role::X, Role::Y], parts, 0.0, caps)?);
+    let parts = Parts::new(shape.dtype()).affine(options.affine).tail(options.activation, options.residual);
+    let tensors = flat::outputs(options.residual);
+    launches.extend(flat::by_words("train_apply", shape, &tensors, parts, 0.0, caps)?);
+    flat::set_activation(&mut launches, options.activation);
+    launches.extend(update::of_training(shape, options, caps)?);
 
     let arguments = argument::of_training(shape, options, regions.partial_bytes());
-    plan("training", shape, launches, arguments, 3).checked(caps)
+    plan("training", shape, launches, arguments, 1 + tensors.len() as u32).checked(caps)
 }
 
 pub(super) fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) -> Result<Plan, Error> {
-    let channels = shape.channels();
-    let gradients = options.gradients;
-    let (launches, sets) = reduce("grad_sums", shape, &[Role::X, Role::Dy], caps)?;
-    let regions = Regions::new(GradientSums::SIZE, channels, sets, caps);
-    let (partial, sums) = ((Role::PartialSums, regions.partial), (Role::Sums, regions.merged));
-    let mut launches = placed(launches, partial);
-    launches.push(merge::grad_launch(channels, sets, gradients, vec![partial, sums], caps)?);
-    if gradients.dx {
-        let parts = Parts { beta: Default::default(), ..Parts::new(shape.dtype()).affine(options.affine) };
-        for mut launch in
-            flat::by_words("grad_apply", shape, &[Role::X, Role::Dy, Role::Dx], parts, 0.0, caps)?
-        {
-            launch.places.push(sums);
-            launches.push(launch);
+    let (channels, gradients) = (shape.channels(), options.gradients);
+    let upstream = Upstream::of_backward(shape, options);
+    let (mut launches, mut passes) = residual_gradient(shape, &upstream, gradients, caps)?;
+    let (mut workspace, summed) = (0, gradients.dx || gradients.dgamma || gradients.dbeta);
+    if summed {
+        let source = upstream.source(gradients.dx || gradients.dgamma);
+        let parts = Parts { source, ..upstream.later(Parts::new(shape.dtype())) };
+        let (sums, sets) = reduce("grad_sums", shape, &later_tensors(&upstream, source, None), parts, caps)?;
+        let regions = Regions::new(GradientSums::SIZE, channels, sets, caps);
+        let (partial, merged) = ((Role::PartialSums, regions.partial), (Role::Sums, regions.merged));
+        let mut sums = placed(sums, partial);
+        upstream.finish(&mut sums, true);
+        launches.extend(sums);
+        launches.push(merge::grad_launch(channels, sets, gradients, vec![partial, merged], caps)?);
+        passes += u32::from(source == Source::Read) + upstream.later_passes() - 2;
+        workspace = regions.end;
+        if gradients.dx {
+            let gamma = Presence::of(options.affine.has_gamma());
+            let parts = Parts { gamma, ..upstream.later(Parts::new(shape.dtype())) };
+            let tensors = later_tensors(&upstream, Source::Read, Some(Role::Dx));
+            let applies = flat::by_words("grad_apply", shape, &tensors, parts, 0.0, caps)?;
+            let mut applies = placed(applies, merged);
+            upstream.finish(&mut applies, true);
+            launches.extend(applies);
+            passes += upstream.later_passes();
         }
     }
-
-    let arguments = argument::of_backward(shape, options, regions.end);
-    let passes = if gradients.dx { 5 } else { 2 };
+    let arguments = argument::of_backward(shape, &upstream, workspace);
     plan("backward", shape, launches, arguments, passes).checked(caps)
+}
+
+/// The launches that write the gradient by the residual, where it is asked for, and their passes.
+pub(super) fn residual_gradient(
+    shape: &Shape,
+    upstream: &Upstream,
+    gradients: Gradients,
+    caps: &Caps,
+) -> Result<(Vec<Launch>, u32), Error> {
+    if !gradients.dresidual {
+        return Ok((Vec::new(), 0));
+    }
+    let source = upstream.source(false);
+    let parts = Parts { source, ..upstream.written(Parts::new(shape.dtype())) };
+    let tensors = split::summed_tensors(upstream, parts);
+    let mut launches = flat::by_words("grad_residual", shape, &tensors, parts, 0.0, caps)?;
+    upstream.finish(&mut launches, false);
+    Ok((launches, upstream.first_passes(source)))
+}
+
+/// The tensors of a launch that comes after one that has written the gradient by the residual.
+pub(super) fn later_tensors(upstream: &Upstream, source: Source, written: Option<Role>) -> Vec<Role> {
+    let x = (source == Source::Read).then_some(Role::X);
+    x.into_iter().chain(upstream.later_tensors()).chain(written).collect()
 }
 
 /// The stage that takes the moments of a tensor.
 pub(super) fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
     let channels = shape.channels();
-    let (launches, sets) = reduce("train_moments", shape, &[Role::X], caps)?;
+    let (launches, sets) = reduce("train_moments", shape, &[Role::X], Parts::new(shape.dtype()), caps)?;
     let regions = Regions::new(Moments::SIZE, channels, sets, caps);
     let partial = (Role::PartialMoments, regions.partial);
     let mut launches = placed(launches, partial);
@@ -123,12 +161,11 @@ pub(super) fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
 /// The stage that takes the gradient sums of a tensor.
 pub(super) fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
     let channels = shape.channels();
-    let (launches, sets) = reduce("grad_sums", shape, &[Role::X, Role::Dy], caps)?;
+    let (launches, sets) = reduce("grad_sums", shape, &[Role::X, Role::Dy], Parts::new(shape.dtype()), caps)?;
     let regions = Regions::new(GradientSums::SIZE, channels, sets, caps);
     let partial = (Role::PartialSums, regions.partial);
     let mut launches = placed(launches, partial);
-    let none = Gradients { dx: false, dgamma: false, dbeta: false };
-    launches.push(merge::grad_launch(channels, sets, none, vec![partial], caps)?);
+    launches.push(merge::grad_launch(channels, sets, Gradients::NONE, vec![partial], caps)?);
     let arguments = argument::of_batch_gradient_sums(shape, regions.partial_bytes());
     plan("batch_gradient_sums", shape, launches, arguments, 2).checked(caps)
 }

@@ -4,9 +4,10 @@ use super::argument::per_channel;
 use super::{Access, Launch, MAX_SETS, Place, Plan, policy, tiling};
 use crate::caps::Caps;
 use crate::error::Error;
-use crate::kernel::{Kernel, Params, Parts, Presence, Sharing, Tuning};
-use crate::options::{Gradients, RunningStatistics, RunningVariance};
+use crate::kernel::{Kernel, Params, Parts, Presence, Tuning};
+use crate::options::Gradients;
 use crate::role::Role;
+use crate::running::RunningStatistics;
 use crate::statistics::Gathered;
 
 /// One merging launch over all channels.
@@ -21,7 +22,7 @@ pub(super) fn launch(
     let (workgroup, channel_lanes) = policy::merge(sets, caps)?;
     let workgroups = channels.div_ceil(channel_lanes);
     let tuning = Tuning { workgroup, channel_lanes, items: 1, block: policy::BLOCK };
-    let kernel = Kernel { name, parts, tuning, sharing: Sharing::Separate };
+    let kernel = Kernel::new(name, parts, tuning);
     let params = Params { channels, sets, workgroups, ..Params::default() };
     Ok(Launch { kernel, grid: tiling::fold(workgroups, caps)?, params, places })
 }
@@ -35,21 +36,23 @@ pub(super) fn train_launch(
     places: Vec<(Role, Place)>,
     caps: &Caps,
 ) -> Result<Launch, Error> {
-    let parts = Parts { running: Presence::of(running.is_some()), ..Parts::default() };
+    let parts = Parts { running: joining(running), ..Parts::default() };
     let mut launch = launch("train_merge", channels, sets, parts, places, caps)?;
     set_running(&mut launch.params, eps, running);
     Ok(launch)
+}
+
+/// Whether the launch that saves the statistics updates the running ones.
+pub(super) fn joining(running: Option<RunningStatistics>) -> Presence {
+    Presence::of(running.is_some_and(|running| running.joins()))
 }
 
 /// The numbers of a launch that saves the statistics.
 pub(super) fn set_running(params: &mut Params, eps: f32, running: Option<RunningStatistics>) {
     params.eps = eps;
     if let Some(running) = running {
-        params.momentum = running.momentum;
-        params.correction = match running.variance {
-            RunningVariance::Unbiased => 1,
-            RunningVariance::Biased => 0,
-        };
+        params.momentum = running.momentum.weight().unwrap_or_default();
+        params.correction = running.correction();
     }
 }
 
@@ -73,6 +76,10 @@ pub(super) fn moments(
     caps: &Caps,
 ) -> Result<Plan, Error> {
     let (elements, Gathered { sets, channels }) = (check(gathered)?, gathered);
+    if running.is_some_and(|running| !running.joins()) {
+        let reason = "a merge knows no counters and no fresh buffers, use RunningUpdate after it";
+        return Err(Error::Running { reason });
+    }
     let mut arguments = vec![
         per_channel(Role::PartialMoments, Access::Read, elements),
         per_channel(Role::Saved, Access::Write, channels.into()),

@@ -3,6 +3,7 @@
 mod argument;
 mod block;
 mod flat;
+mod frozen;
 mod general;
 mod launch;
 mod merge;
@@ -14,6 +15,8 @@ mod slices;
 mod split;
 mod strategy;
 mod tiling;
+mod update;
+mod upstream;
 
 use crate::caps::Caps;
 use crate::error::Error;
@@ -138,6 +141,11 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Whether the weight of a batch in the running statistics is counted on the GPU.
+    pub(crate) fn is_cumulative(&self) -> bool {
+        self.launches.iter().any(|launch| launch.kernel.parts.following.cumulative)
     }
 
     pub(crate) fn set_momentum(&mut self, momentum: f32) {

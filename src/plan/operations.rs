@@ -1,12 +1,13 @@
 //! The plans of all operations: what each refuses whatever the strategy, and who makes it.
 
-use super::{Plan, Strategy, flat, general, merge, policy, single, split};
+use super::{Plan, Strategy, flat, frozen, general, merge, policy, single, split, update};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::options::{
-    Affine, BackwardOptions, Gradients, InferenceOptions, RunningStatistics, TrainingOptions,
+    Affine, BackwardOptions, FrozenBackwardOptions, Gradients, InferenceOptions, TrainingOptions,
     check_inference_eps, check_training_eps,
 };
+use crate::running::RunningStatistics;
 use crate::statistics::Gathered;
 use crate::tensor::Shape;
 
@@ -14,7 +15,7 @@ impl Plan {
     /// Inference (algorithm 2, line 12).
     ///
     /// # Errors
-    /// [`Error::Eps`] and [`Error::Limit`].
+    /// [`Error::Eps`], [`Error::Activation`] and [`Error::Limit`].
     ///
     /// ```
     /// use wgpu_batchnorm::{Caps, InferenceOptions, Plan};
@@ -26,13 +27,14 @@ impl Plan {
     /// ```
     pub fn inference(shape: &Shape, options: &InferenceOptions, caps: &Caps) -> Result<Self, Error> {
         check_inference_eps(options.eps)?;
+        options.activation.check()?;
         flat::inference(shape, options, caps)
     }
 
     /// Training forward (algorithm 1), by the strategy that the policy picks.
     ///
     /// # Errors
-    /// [`Error::Eps`], [`Error::Momentum`], [`Error::TooFewValues`] and [`Error::Limit`].
+    /// [`Error::Eps`], [`Error::Activation`], [`Error::Momentum`], [`Error::TooFewValues`] and [`Error::Limit`].
     ///
     /// ```
     /// use wgpu_batchnorm::{Caps, Plan, TrainingOptions};
@@ -67,6 +69,7 @@ impl Plan {
         caps: &Caps,
     ) -> Result<Self, Error> {
         check_training_eps(options.eps)?;
+        options.activation.check()?;
         options.running.map_or(Ok(()), |running| running.check())?;
         shape.check_values()?;
         match strategy {
@@ -79,7 +82,8 @@ impl Plan {
     /// Training backward (section 3 of the paper), by the strategy that the policy picks.
     ///
     /// # Errors
-    /// [`Error::NoGradients`], [`Error::TooFewValues`] and [`Error::Limit`].
+    /// [`Error::NoGradients`], [`Error::NoResidual`], [`Error::Activation`], [`Error::TooFewValues`] and
+    /// [`Error::Limit`].
     ///
     /// ```
     /// use wgpu_batchnorm::{BackwardOptions, Caps, Gradients, Plan};
@@ -115,16 +119,60 @@ impl Plan {
         options: &BackwardOptions,
         caps: &Caps,
     ) -> Result<Self, Error> {
-        let gradients = options.gradients;
-        if !(gradients.dx || gradients.dgamma || gradients.dbeta) {
-            return Err(Error::NoGradients);
-        }
+        options.gradients.check(options.residual)?;
+        options.activation.check()?;
         shape.check_values()?;
         match strategy {
             Strategy::General => general::backward(shape, options, caps),
             Strategy::Split => split::backward(shape, options, caps),
             Strategy::Fused | Strategy::Resident => single::backward(strategy, shape, options, caps),
         }
+    }
+
+    /// Backward of inference (`y` by the running statistics, which do not depend on x).
+    ///
+    /// # Errors
+    /// [`Error::Eps`], [`Error::NoGradients`], [`Error::NoResidual`], [`Error::Activation`] and [`Error::Limit`].
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Caps, FrozenBackwardOptions, Gradients, Plan};
+    /// # use wgpu_batchnorm::{Dtype, Shape};
+    /// # let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
+    /// let all = FrozenBackwardOptions::default();
+    /// assert_eq!(Plan::frozen_backward(&shape, &all, &Caps::WEBGPU)?.passes(), 3);
+    /// // dx alone does not look at x.
+    /// let dx = FrozenBackwardOptions { gradients: Gradients { dx: true, ..Gradients::NONE }, ..all };
+    /// assert_eq!(Plan::frozen_backward(&shape, &dx, &Caps::WEBGPU)?.passes(), 2);
+    /// # Ok::<(), wgpu_batchnorm::Error>(())
+    /// ```
+    pub fn frozen_backward(
+        shape: &Shape,
+        options: &FrozenBackwardOptions,
+        caps: &Caps,
+    ) -> Result<Self, Error> {
+        check_inference_eps(options.eps)?;
+        options.gradients.check(options.residual)?;
+        options.activation.check()?;
+        frozen::backward(shape, options, caps)
+    }
+
+    /// [`RunningUpdate`](crate::RunningUpdate).
+    ///
+    /// # Errors
+    /// [`Error::Momentum`], [`Error::TooFewValues`] and [`Error::Limit`].
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Caps, Plan, RunningStatistics};
+    /// # use wgpu_batchnorm::{Dtype, Shape};
+    /// # let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
+    /// let plan = Plan::running_update(&shape, RunningStatistics::default(), &Caps::WEBGPU)?;
+    /// assert_eq!((plan.launches().len(), plan.passes()), (1, 0));
+    /// # Ok::<(), wgpu_batchnorm::Error>(())
+    /// ```
+    pub fn running_update(shape: &Shape, running: RunningStatistics, caps: &Caps) -> Result<Self, Error> {
+        running.check()?;
+        shape.check_values()?;
+        update::running_update(shape, running, caps)
     }
 
     /// [`BatchMoments`](crate::BatchMoments).
@@ -233,16 +281,17 @@ impl Plan {
     }
 }
 
-/// The plan by the strategy that was chosen, or by the general one where the device cannot carry it out.
+/// The plan by the strategy that was chosen, or by the next more general one that can carry it out.
 fn chosen(
     (strategy, why): policy::Choice,
     plan: impl Fn(Strategy) -> Result<Plan, Error>,
 ) -> Result<Plan, Error> {
-    match plan(strategy) {
-        Ok(plan) => Ok(Plan { why: Some(why), ..plan }),
-        Err(_) => {
-            let general = plan(Strategy::General)?;
-            Ok(Plan { why: Some("no other way fits the device's limits"), ..general })
-        }
+    if let Ok(plan) = plan(strategy) {
+        return Ok(Plan { why: Some(why), ..plan });
     }
+    if let Ok(split) = plan(Strategy::Split) {
+        return Ok(Plan { why: Some("one workgroup for each block does not serve these options"), ..split });
+    }
+    let general = plan(Strategy::General)?;
+    Ok(Plan { why: Some("no other way fits the device's limits"), ..general })
 }

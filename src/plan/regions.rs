@@ -24,6 +24,16 @@ impl Regions {
         }
     }
 
+    /// The same after so many bytes of something else.
+    pub(super) fn after(self, bytes: u64, caps: &Caps) -> Self {
+        let by = bytes.next_multiple_of(u64::from(caps.offset_alignment.max(4)));
+        let moved = |place| match place {
+            Place::Workspace { offset, bytes } => Place::Workspace { offset: offset + by, bytes },
+            place => place,
+        };
+        Self { partial: moved(self.partial), merged: moved(self.merged), end: self.end + by }
+    }
+
     /// Bytes of the workspace of an operation whose merged results go elsewhere.
     pub(super) fn partial_bytes(&self) -> u64 {
         match self.partial {

@@ -1,10 +1,11 @@
 //! [`Strategy::Fused`] and [`Strategy::Resident`]: a workgroup takes a block from the first reading to the last writing.
 
 use super::block::{Blocks, Share};
-use super::{Plan, Strategy, argument, merge, policy};
+use super::upstream::Upstream;
+use super::{Plan, Strategy, argument, flat, merge, policy, update};
 use crate::caps::Caps;
 use crate::error::Error;
-use crate::kernel::{Parts, Presence};
+use crate::kernel::{Parts, Presence, Source};
 use crate::options::{BackwardOptions, TrainingOptions};
 use crate::tensor::Shape;
 
@@ -14,17 +15,20 @@ pub(super) fn training(
     options: &TrainingOptions,
     caps: &Caps,
 ) -> Result<Plan, Error> {
+    let written = flat::outputs(options.residual).len() as u32;
     let (name, passes) = match strategy {
-        Strategy::Resident => ("train_resident", 2),
-        _ => ("train_fused", 3),
+        Strategy::Resident => ("train_resident", written),
+        _ => ("train_fused", 1 + written),
     };
     let (blocks, share) = share(strategy, shape, 1, caps)?;
-    let parts = Parts::new(shape.dtype()).affine(options.affine);
-    let parts = Parts { running: Presence::of(options.running.is_some()), ..parts };
+    let parts = Parts::new(shape.dtype()).affine(options.affine).tail(options.activation, options.residual);
+    let parts = Parts { running: merge::joining(options.running), ..parts };
     let mut launch = blocks.launch(name, shape, blocks.summing(parts, caps), share, 1, caps)?;
     merge::set_running(&mut launch.params, options.eps, options.running);
-    let launches = vec![launch];
+    let mut launches = vec![launch];
+    flat::set_activation(&mut launches, options.activation);
     blocks.check(&launches, strategy, caps)?;
+    launches.extend(update::of_training(shape, options, caps)?);
     let (subject, arguments) = (shape.to_string(), argument::of_training(shape, options, 0));
     let (operation, strategy) = ("training", Some(strategy));
     Plan { operation, subject, strategy, why: None, launches, arguments, passes }.checked(caps)
@@ -36,11 +40,13 @@ pub(super) fn backward(
     options: &BackwardOptions,
     caps: &Caps,
 ) -> Result<Plan, Error> {
+    let (gradients, upstream) = (options.gradients, Upstream::of_backward(shape, options));
+    let first = upstream.first_passes(Source::Read);
     let (name, passes) = match strategy {
-        Strategy::Resident => ("grad_resident", 3),
-        _ => ("grad_fused", 5),
+        Strategy::Resident => ("grad_resident", first + 1),
+        // It computes the gradient by z twice.
+        _ => ("grad_fused", first + 2 + upstream.tensors().len() as u32),
     };
-    let gradients = options.gradients;
     if !gradients.dx {
         let reason = "dx is not asked for, and nothing would be read twice".into();
         return Err(Error::Strategy { got: strategy.name(), reason });
@@ -48,10 +54,11 @@ pub(super) fn backward(
     let (blocks, share) = share(strategy, shape, 2, caps)?;
     let (dgamma, dbeta) = (Presence::of(gradients.dgamma), Presence::of(gradients.dbeta));
     let gamma = Presence::of(options.affine.has_gamma());
-    let parts = Parts { gamma, dgamma, dbeta, ..Parts::new(shape.dtype()) };
-    let launches = vec![blocks.launch(name, shape, blocks.summing(parts, caps), share, 1, caps)?];
+    let parts = Parts { gamma, dgamma, dbeta, ..upstream.written(Parts::new(shape.dtype())) };
+    let mut launches = vec![blocks.launch(name, shape, blocks.summing(parts, caps), share, 1, caps)?];
+    upstream.finish(&mut launches, false);
     blocks.check(&launches, strategy, caps)?;
-    let (subject, arguments) = (shape.to_string(), argument::of_backward(shape, options, 0));
+    let (subject, arguments) = (shape.to_string(), argument::of_backward(shape, &upstream, 0));
     let (operation, strategy) = ("backward", Some(strategy));
     Plan { operation, subject, strategy, why: None, launches, arguments, passes }.checked(caps)
 }

@@ -3,10 +3,13 @@
 
 use super::block::{Blocks, Share};
 use super::regions::Regions;
-use super::{Argument, Launch, MAX_SETS, Place, Plan, Strategy, argument, flat, merge, policy, slices};
+use super::upstream::Upstream;
+use super::{
+    Argument, Launch, MAX_SETS, Place, Plan, Strategy, argument, flat, merge, policy, slices, update,
+};
 use crate::caps::Caps;
 use crate::error::Error;
-use crate::kernel::{Parts, Presence};
+use crate::kernel::{Parts, Presence, Source};
 use crate::options::{BackwardOptions, Gradients, TrainingOptions};
 use crate::role::Role;
 use crate::statistics::{GradientSums, Moments};
@@ -14,63 +17,97 @@ use crate::tensor::Shape;
 
 pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) -> Result<Plan, Error> {
     let channels = shape.channels();
-    let (launches, sets, blocks) = reduce("train_block_moments", shape, &[Role::X], caps)?;
+    let (launches, sets, blocks) =
+        reduce("train_block_moments", shape, &[Role::X], Parts::new(shape.dtype()), caps)?;
     let regions = Regions::new(Moments::SIZE, channels, sets, caps);
     let partial = (Role::PartialMoments, regions.partial);
     let mut launches = placed(launches, partial);
-    let parts = Parts::new(shape.dtype()).affine(options.affine);
-    let (eps, running) = (options.eps, options.running);
+    let parts = Parts::new(shape.dtype()).affine(options.affine).tail(options.activation, options.residual);
+    let (eps, running, tensors) = (options.eps, options.running, flat::outputs(options.residual));
 
     if launches.len() == 1 && policy::merges_in_place(&blocks, sets, caps) {
-        let parts = Parts { running: Presence::of(running.is_some()), ..parts };
+        let parts = Parts { running: merge::joining(running), ..parts };
         let share = policy::apply(&blocks, caps).map_err(refused)?;
         let mut launch = blocks.launch("train_block_finish", shape, parts, share, sets, caps)?;
         merge::set_running(&mut launch.params, eps, running);
         launches.extend(placed(vec![launch], partial));
     } else {
         launches.push(merge::train_launch(channels, sets, eps, running, vec![partial], caps)?);
-        let tensors = [Role::X, Role::Y];
         launches.extend(flat::by_vectors("train_block_apply", shape, &tensors, parts, 0.0, caps)?);
     }
+    flat::set_activation(&mut launches, options.activation);
     blocks.check(&launches, Strategy::Split, caps)?;
+    launches.extend(update::of_training(shape, options, caps)?);
     let arguments = argument::of_training(shape, options, regions.partial_bytes());
-    plan("training", shape, launches, arguments, 3).checked(caps)
+    plan("training", shape, launches, arguments, 1 + tensors.len() as u32).checked(caps)
 }
 
 pub(super) fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) -> Result<Plan, Error> {
     let (channels, gradients) = (shape.channels(), options.gradients);
-    let (launches, sets, blocks) = reduce("grad_block_sums", shape, &[Role::X, Role::Dy], caps)?;
+    let upstream = Upstream::of_backward(shape, options);
+    let source = upstream.source(gradients.dx || gradients.dgamma);
+    let parts = Parts { source, ..upstream.written(Parts::new(shape.dtype())) };
+    let (launches, sets, blocks) =
+        reduce("grad_block_sums", shape, &summed_tensors(&upstream, parts), parts, caps)?;
     let regions = Regions::new(GradientSums::SIZE, channels, sets, caps);
     let (partial, sums) = ((Role::PartialSums, regions.partial), (Role::Sums, regions.merged));
     let mut launches = placed(launches, partial);
-    let parts = Parts { gamma: Presence::of(options.affine.has_gamma()), ..Parts::new(shape.dtype()) };
+    upstream.finish(&mut launches, false);
+    let mut passes = upstream.first_passes(source);
 
-    let in_place = gradients.dx && launches.len() == 1 && policy::merges_in_place(&blocks, sets, caps);
-    if in_place {
-        let (dgamma, dbeta) = (Presence::of(gradients.dgamma), Presence::of(gradients.dbeta));
-        let parts = Parts { dgamma, dbeta, ..parts };
+    let gamma = Presence::of(options.affine.has_gamma());
+    let parts = Parts { gamma, ..upstream.later(Parts::new(shape.dtype())) };
+    let finish =
+        Parts { dgamma: Presence::of(gradients.dgamma), dbeta: Presence::of(gradients.dbeta), ..parts };
+    let mut merged = None;
+    if gradients.dx && launches.len() == 1 && policy::merges_in_place(&blocks, sets, caps) {
         let share = policy::apply(&blocks, caps).map_err(refused)?;
-        let launch = blocks.launch("grad_block_finish", shape, parts, share, sets, caps)?;
-        launches.extend(placed(vec![launch], partial));
-    } else {
+        let launch = blocks.launch("grad_block_finish", shape, finish, share, sets, caps)?;
+        let mut launch = placed(vec![launch], partial);
+        // One that binds too much leaves the merging to a launch of its own.
+        if blocks.check(&launch, Strategy::Split, caps).is_ok() {
+            upstream.finish(&mut launch, true);
+            merged = Some(launch);
+        }
+    }
+    let in_place = merged.is_some();
+    if let Some(launch) = merged {
+        launches.extend(launch);
+    } else if gradients.dx || gradients.dgamma || gradients.dbeta {
         launches.push(merge::grad_launch(channels, sets, gradients, vec![partial, sums], caps)?);
         if gradients.dx {
-            let tensors = [Role::X, Role::Dy, Role::Dx];
+            let tensors: Vec<Role> =
+                [Role::X, Role::Dx].into_iter().chain(upstream.later_tensors()).collect();
             let applies = flat::by_vectors("grad_block_apply", shape, &tensors, parts, 0.0, caps)?;
-            launches.extend(placed(applies, sums));
+            let mut applies = placed(applies, sums);
+            upstream.finish(&mut applies, true);
+            launches.extend(applies);
         }
+    }
+    if gradients.dx {
+        passes += upstream.later_passes();
     }
     blocks.check(&launches, Strategy::Split, caps)?;
     let workspace = if in_place { regions.partial_bytes() } else { regions.end };
-    let arguments = argument::of_backward(shape, options, workspace);
-    let passes = if gradients.dx { 5 } else { 2 };
+    let arguments = argument::of_backward(shape, &upstream, workspace);
     plan("backward", shape, launches, arguments, passes).checked(caps)
+}
+
+/// The tensors of a launch that takes gradient sums.
+pub(super) fn summed_tensors(upstream: &Upstream, parts: Parts) -> Vec<Role> {
+    let given = |presence| presence == Presence::Given;
+    let mut tensors = upstream.tensors();
+    tensors.extend((parts.source == Source::Read).then_some(Role::X));
+    tensors.extend(given(parts.dresidual).then_some(Role::Dresidual));
+    tensors.extend(given(parts.frozen_dx).then_some(Role::Dx));
+    tensors
 }
 
 /// The stage that takes the moments of a tensor.
 pub(super) fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
     let channels = shape.channels();
-    let (launches, sets, _) = reduce("train_block_moments", shape, &[Role::X], caps)?;
+    let (launches, sets, _) =
+        reduce("train_block_moments", shape, &[Role::X], Parts::new(shape.dtype()), caps)?;
     let regions = Regions::new(Moments::SIZE, channels, sets, caps);
     let partial = (Role::PartialMoments, regions.partial);
     let mut launches = placed(launches, partial);
@@ -82,21 +119,22 @@ pub(super) fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
 /// The stage that takes the gradient sums of a tensor.
 pub(super) fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
     let channels = shape.channels();
-    let (launches, sets, _) = reduce("grad_block_sums", shape, &[Role::X, Role::Dy], caps)?;
+    let (launches, sets, _) =
+        reduce("grad_block_sums", shape, &[Role::X, Role::Dy], Parts::new(shape.dtype()), caps)?;
     let regions = Regions::new(GradientSums::SIZE, channels, sets, caps);
     let partial = (Role::PartialSums, regions.partial);
     let mut launches = placed(launches, partial);
-    let none = Gradients { dx: false, dgamma: false, dbeta: false };
-    launches.push(merge::grad_launch(channels, sets, none, vec![partial], caps)?);
+    launches.push(merge::grad_launch(channels, sets, Gradients::NONE, vec![partial], caps)?);
     let arguments = argument::of_batch_gradient_sums(shape, regions.partial_bytes());
     plan("batch_gradient_sums", shape, launches, arguments, 2).checked(caps)
 }
 
 /// The launches that reduce parts of blocks, how many sets of partial results they leave, and the blocks of the whole.
-fn reduce(
+pub(super) fn reduce(
     name: &'static str,
     shape: &Shape,
     tensors: &[Role],
+    parts: Parts,
     caps: &Caps,
 ) -> Result<(Vec<Launch>, u32, Blocks), Error> {
     let all = Blocks::new(shape, caps).map_err(refused)?;
@@ -113,7 +151,7 @@ fn reduce(
             plan = Some((slice.sequence, share));
         }
         let Some((_, share)) = plan else { continue };
-        let parts = blocks.summing(Parts::new(shape.dtype()), caps);
+        let parts = blocks.summing(parts, caps);
         let mut launch = blocks.launch(name, &slice.shape, parts, share, blocks.parts(share), caps)?;
         slice.bind(&mut launch, tensors, shape, caps);
         slice.store(&mut launch, sets_before);
@@ -123,7 +161,7 @@ fn reduce(
 }
 
 /// Gives all launches a region of the workspace.
-fn placed(mut launches: Vec<Launch>, region: (Role, Place)) -> Vec<Launch> {
+pub(super) fn placed(mut launches: Vec<Launch>, region: (Role, Place)) -> Vec<Launch> {
     for launch in &mut launches {
         launch.places.push(region);
     }

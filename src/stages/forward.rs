@@ -3,10 +3,11 @@
 use crate::encode::Prepared;
 use crate::error::Error;
 use crate::operation::operation;
-use crate::options::{Affine, RunningStatistics};
+use crate::options::Affine;
 use crate::pipeline::Context;
 use crate::plan::Plan;
 use crate::role::Role;
+use crate::running::RunningStatistics;
 use crate::statistics::Gathered;
 use crate::tensor::Shape;
 

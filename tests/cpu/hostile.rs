@@ -2,7 +2,7 @@
 
 use wgpu_batchnorm::reference::{self, Statistics};
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Dtype, InferenceOptions, RunningStatistics, Shape, TrainingOptions,
+    Affine, BackwardOptions, Dtype, InferenceOptions, Momentum, RunningStatistics, Shape, TrainingOptions,
 };
 
 use crate::support::case::Case;
@@ -214,7 +214,7 @@ fn large_gamma_and_momentum() {
     let options = TrainingOptions::default();
     hold("gamma", check::training(&case, &options, &run::training(&case, &options).expect("training")));
     for momentum in [-1e6, 1e10, 1e30] {
-        let running = Some(RunningStatistics { momentum, ..Default::default() });
+        let running = Some(RunningStatistics { momentum: Momentum::OfNew(momentum), ..Default::default() });
         let options = TrainingOptions { running, ..Default::default() };
         let case = Case::random(shape, 28, 1.0);
         hold(momentum, check::training(&case, &options, &run::training(&case, &options).expect("training")));

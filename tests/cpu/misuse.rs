@@ -2,8 +2,8 @@
 
 use wgpu_batchnorm::cpu::{self, BackwardSlices, InferenceSlices, TrainingSlices};
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Dtype, Error, Gradients, InferenceOptions, RunningStatistics, SavedStatistics,
-    Shape, TrainingOptions,
+    Activation, Affine, BackwardOptions, Dtype, Error, Gradients, InferenceOptions, Momentum, Residual,
+    RunningStatistics, RunningTarget, SavedStatistics, Shape, TrainingOptions, Update,
 };
 
 const CHANNELS: usize = 3;
@@ -101,10 +101,26 @@ fn of_training() {
         assert!(matches!(refused, Err(Error::Eps { .. })), "{eps}");
     }
     for momentum in [f32::NAN, f32::INFINITY] {
-        let running = Some(RunningStatistics { momentum, ..Default::default() });
+        let running = Some(RunningStatistics { momentum: Momentum::OfNew(momentum), ..Default::default() });
         let refused = training(&shape(), &TrainingOptions { running, ..options }, RIGHT);
         assert!(matches!(refused, Err(Error::Momentum { .. })), "{momentum}");
     }
+    // What the GPU's operations have and these do not.
+    let needs = "which updates them in place, by a constant momentum, with every batch";
+    for running in [
+        RunningStatistics { momentum: Momentum::Cumulative, ..Default::default() },
+        RunningStatistics { update: Update::IfChannelFinite, ..Default::default() },
+        RunningStatistics { target: RunningTarget::Fresh, ..Default::default() },
+    ] {
+        let refused = training(&shape(), &TrainingOptions { running: Some(running), ..options }, RIGHT);
+        assert_eq!(refused, Err(Error::Cpu { argument: "running", needs }));
+    }
+    let needs = "which ends with beta: apply it to the result";
+    let activation = Activation::Relu;
+    let refused = training(&shape(), &TrainingOptions { activation, ..options }, RIGHT);
+    assert_eq!(refused, Err(Error::Cpu { argument: "activation", needs }));
+    let refused = training(&shape(), &TrainingOptions { residual: Residual::Added, ..options }, RIGHT);
+    assert_eq!(refused, Err(Error::Cpu { argument: "residual", needs }));
     let single = Shape::new(&[1, CHANNELS], 1, Dtype::F32).expect("a shape");
     let refused = training(&single, &options, Lengths { x: CHANNELS, y: CHANNELS, ..RIGHT });
     assert_eq!(refused, Err(Error::TooFewValues { got: 1, shape: single.to_string() }));
@@ -193,7 +209,7 @@ fn of_backward() {
         let needs = if argument == "dx" { 4 * LEN } else { 4 * CHANNELS } as u64;
         assert_eq!(run(all, right, given, CHANNELS), Err(Error::Missing { argument, needs }));
     }
-    let none = Gradients { dx: false, dgamma: false, dbeta: false };
+    let none = Gradients { dx: false, dgamma: false, dbeta: false, dresidual: false };
     assert_eq!(run(none, right, [false; 4], CHANNELS), Err(Error::NoGradients));
     let one = Gradients { dbeta: true, ..none };
     assert_eq!(run(one, right, [false, false, false, true], CHANNELS), Ok(()));

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Dtype, Error, Gradients, InferenceOptions, RunningStatistics, RunningVariance,
-    Shape, TrainingOptions,
+    Affine, BackwardOptions, Dtype, Error, Gradients, InferenceOptions, Momentum, RunningStatistics,
+    RunningVariance, Shape, TrainingOptions,
 };
 
 use crate::support::case::{Case, round};
@@ -72,12 +72,16 @@ fn magnitude(range: std::ops::Range<f64>) -> impl Strategy<Value = f64> {
 fn descriptions() -> impl Strategy<Value = Description> {
     let variance = prop_oneof![Just(RunningVariance::Unbiased), Just(RunningVariance::Biased)];
     let momentum = prop_oneof![Just(0.1f32), Just(0.0), Just(1.0), -2f32..2.0];
-    let running =
-        (momentum, variance).prop_map(|(momentum, variance)| RunningStatistics { momentum, variance });
+    let running = (momentum, variance).prop_map(|(momentum, variance)| RunningStatistics {
+        momentum: Momentum::OfNew(momentum),
+        variance,
+        ..Default::default()
+    });
     let gradients = (1u8..8).prop_map(|bits| Gradients {
         dx: bits & 1 != 0,
         dgamma: bits & 2 != 0,
         dbeta: bits & 4 != 0,
+        dresidual: false,
     });
     let options = (
         prop::sample::select(Dtype::ALL.to_vec()),
@@ -119,8 +123,8 @@ fn training_and_backward() {
     run_all(|description| {
         let Description { affine, running, gradients, eps, .. } = *description;
         let case = description.case();
-        let options = TrainingOptions { eps, affine, running };
-        let of_backward = BackwardOptions { affine, gradients };
+        let options = TrainingOptions { eps, affine, running, ..Default::default() };
+        let of_backward = BackwardOptions { affine, gradients, ..Default::default() };
         let trained = run::training(&case, &options);
         if case.shape.values_per_channel() == 1 {
             let backward = run::backward(&case, &case.saved(eps), &of_backward);
@@ -148,7 +152,7 @@ fn inference() {
         case.running.variance.iter_mut().for_each(|variance| *variance *= scale * scale);
         case.running.mean = round(&case.running.mean);
         case.running.variance = round(&case.running.variance);
-        let options = InferenceOptions { affine, eps };
+        let options = InferenceOptions { affine, eps, ..Default::default() };
         let y = run::inference(&case, &options).map_err(|error| error.to_string())?;
         check::inference(&case, &options, &y)
     });

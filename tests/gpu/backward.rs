@@ -20,7 +20,12 @@ const EPS: f32 = 1e-5;
 
 /// The seven sets of gradients that can be asked for.
 fn sets() -> impl Iterator<Item = Gradients> {
-    (1..8).map(|bits| Gradients { dx: bits & 1 != 0, dgamma: bits & 2 != 0, dbeta: bits & 4 != 0 })
+    (1..8).map(|bits| Gradients {
+        dx: bits & 1 != 0,
+        dgamma: bits & 2 != 0,
+        dbeta: bits & 4 != 0,
+        dresidual: false,
+    })
 }
 
 /// dx within 2e-6 |gamma invstd| (1 + 1.5 max|dy|), dgamma and dbeta within 2e-5 of their largest, for every shape
@@ -75,7 +80,7 @@ fn subsets(gpu: &Gpu) {
                         let strategy = whole.plan().strategy().expect("a strategy");
                         let whole = run::backward(gpu, &whole, &case, &saved, &all, layout);
                         for gradients in sets() {
-                            let options = BackwardOptions { affine, gradients };
+                            let options = BackwardOptions { affine, gradients, ..Default::default() };
                             let plan = Plan::backward_by(strategy, &shape, &options, gpu.context.caps());
                             let Some(plan) = run::served(plan) else { continue };
                             let layer = Backward::from_plan(&gpu.context, plan).expect("a layer");

@@ -5,8 +5,9 @@ use std::sync::Once;
 
 use wgpu_batchnorm::reference::{self, Statistics};
 use wgpu_batchnorm::{
-    Affine, Backward, BackwardOptions, Dtype, Error, GradientSums, Gradients, InferenceOptions, Plan,
-    RunningStatistics, RunningVariance, SavedStatistics, Shape, Strategy, Training, TrainingOptions,
+    Activation, Affine, Backward, BackwardOptions, Dtype, Error, FrozenBackward, Gradients, InferenceOptions,
+    Layer, Momentum, Plan, RunningStatistics, RunningVariance, SavedStatistics, Shape, Strategy, Training,
+    TrainingOptions,
 };
 
 use crate::Test;
@@ -15,7 +16,7 @@ use crate::support::case::Case;
 use crate::support::check::Verdict;
 use crate::support::gpu::Gpu;
 use crate::support::run::{self, Differentiated, Trained};
-use crate::support::stages;
+use crate::support::surface::Surface;
 use crate::support::vectors::{self, BackwardStatistics, Estimator, Mode, Vector};
 
 pub const TESTS: &[Test] = &[("vectors", vectors)];
@@ -49,16 +50,8 @@ impl Display for Why {
     }
 }
 
-const RELU: Why = Why::NotBuilt("a ReLU after the normalization");
-
 /// The vectors that are not run, by name: what is neither run nor here fails, and so does what is here and not there.
-const NOT_RUN: [(&str, Why); 13] = [
-    ("webnn_polyfill/test_batchNormalization/batchNormalization nchw#2", RELU),
-    ("webnn_polyfill/test_batchNormalization/batchNormalization nchw#4", RELU),
-    ("webnn_polyfill/test_batchNormalization/batchNormalization nchw#6", RELU),
-    ("webnn_polyfill/test_batchNormalization/batchNormalization nhwc#2", RELU),
-    ("webnn_polyfill/test_batchNormalization/batchNormalization nhwc#4", RELU),
-    ("webnn_polyfill/test_batchNormalization/batchNormalization nhwc#6", RELU),
+const NOT_RUN: [(&str, Why); 7] = [
     ("ort/BatchNorm2d_bfloat16", Why::NotBuilt("storage as bfloat16")),
     // Training with eps of 0 or below: PyTorch refuses it too.
     ("xla/LargeEpsilonTest", Why::EpsRefused),
@@ -122,7 +115,7 @@ fn justified(gpu: &Gpu, vector: &Vector, why: Why) -> Verdict {
             let refused = Plan::training(&shape(vector), &options, gpu.context.caps());
             vector.mode == Mode::Train && matches!(refused, Err(Error::Eps { .. }))
         }
-        Why::NotBuilt(_) => vector.activation.is_some() || vector.dtype == "bf16",
+        Why::NotBuilt(_) => vector.dtype == "bf16",
         Why::NoOracle(_) => {
             let Case { shape, x, gamma, beta, .. } = case(vector);
             let batch = reference::statistics(&shape, &x).expect("lengths");
@@ -136,9 +129,11 @@ fn justified(gpu: &Gpu, vector: &Vector, why: Why) -> Verdict {
 
 /// Runs a vector, and compares all that it expects.
 fn hold(gpu: &Gpu, vector: &Vector, layout: Layout) -> Verdict {
-    if let Some(activation) = &vector.activation {
-        return Err(format!("has the activation {activation}, and is not listed"));
-    }
+    let activation = match (vector.activation.as_deref(), vector.mode) {
+        (None, _) => Activation::Identity,
+        (Some("relu"), Mode::Inference) => Activation::Relu,
+        (Some(activation), _) => return Err(format!("has the activation {activation}, and is not listed")),
+    };
     let expects_more = vector.expected_dmean.is_some() || vector.expected_dvar.is_some();
     if expects_more != WITHOUT_STATISTICS_GRADIENTS.contains(&vector.name.as_str()) {
         return Err("expects gradients of the running statistics, or is listed though it does not".into());
@@ -154,7 +149,12 @@ fn hold(gpu: &Gpu, vector: &Vector, layout: Layout) -> Verdict {
             Ok(())
         }
         Mode::Inference => {
-            let options = InferenceOptions { eps: vector.eps, affine: affine(vector) };
+            let options = InferenceOptions {
+                eps: vector.eps,
+                affine: affine(vector),
+                activation,
+                ..Default::default()
+            };
             let y = run::inference(gpu, &case, options, layout);
             expect(vector, case.shape.dtype(), &[("y", &y, &vector.expected_y)])
         }
@@ -227,23 +227,22 @@ fn differentiate(
             train(gpu, strategy, vector, case, &options, layout)?.saved
         }
     };
-    let options = BackwardOptions { affine: affine(vector), gradients: gradients(vector) };
+    let options =
+        BackwardOptions { affine: affine(vector), gradients: gradients(vector), ..Default::default() };
     let plan = run::served(Plan::backward_by(strategy, &case.shape, &options, gpu.context.caps()))?;
     let layer = Backward::from_plan(&gpu.context, plan).expect("a layer");
     Some(run::backward(gpu, &layer, case, &saved, &options, layout))
 }
 
-/// The backward pass of inference, where the statistics are constants, by the stages: sums about the running mean
-/// give dgamma and dbeta, and dx has no terms that come from sums.
+/// The backward pass of inference, where the statistics are constants.
 fn frozen(gpu: &Gpu, vector: &Vector, case: &Case, layout: Layout) -> Differentiated {
-    let Statistics { mean, variance } = &case.running;
-    let invstd = variance.iter().map(|variance| 1.0 / (variance + f64::from(vector.eps)).sqrt());
-    let saved: Vec<_> = mean.iter().zip(invstd).map(|(&mean, invstd)| saved(mean, invstd)).collect();
-    let sums = stages::batch_gradient_sums(gpu, case, &saved, layout);
-    let (_, dgamma, dbeta) = stages::merge_gradient_sums(gpu, &sums, &saved, gradients(vector), layout);
-    let none: Vec<_> =
-        sums.iter().map(|sums| GradientSums { count: sums.count, dy: 0.0, dy_centered: 0.0 }).collect();
-    let dx = stages::input_gradient(gpu, case, &saved, &none, affine(vector), layout);
+    let (gradients, affine, eps) = (gradients(vector), affine(vector), vector.eps);
+    let layer = Layer { eps, affine, ..Layer::default() };
+    let surface =
+        Surface { case: case.clone(), residual: Vec::new(), layer, gradients, layout, in_place: false };
+    let operation = FrozenBackward::new(&gpu.context, &case.shape, layer.frozen_backward(gradients));
+    let actual = surface.frozen_gradients(gpu, &operation.expect("a layer"));
+    let [dx, dgamma, dbeta] = [actual.dx, actual.dgamma, actual.dbeta].map(Option::unwrap_or_default);
     Differentiated { dx, dgamma, dbeta, bits: Vec::new() }
 }
 
@@ -311,6 +310,7 @@ fn gradients(vector: &Vector) -> Gradients {
         dx: vector.expected_dx.is_some(),
         dgamma: vector.expected_dgamma.is_some(),
         dbeta: vector.expected_dbeta.is_some(),
+        dresidual: false,
     }
 }
 
@@ -322,9 +322,9 @@ fn training_options(vector: &Vector) -> TrainingOptions {
     let tracked = vector.running_mean.is_some() && vector.running_var.is_some();
     let running = tracked.then(|| {
         let momentum = vector.momentum.expect("running statistics with a momentum");
-        RunningStatistics { momentum, variance }
+        RunningStatistics { momentum: Momentum::OfNew(momentum), variance, ..Default::default() }
     });
-    TrainingOptions { eps: vector.eps, affine: affine(vector), running }
+    TrainingOptions { eps: vector.eps, affine: affine(vector), running, ..Default::default() }
 }
 
 /// A record of given statistics; the backward pass has no use for the variance.

@@ -45,7 +45,7 @@ fn nothing(golden: &Golden) -> Statistics {
 
 fn options(golden: &Golden) -> TrainingOptions {
     let running = golden.running().map(|_| RunningStatistics::default());
-    TrainingOptions { eps: golden.eps as f32, affine: golden.affine(), running }
+    TrainingOptions { eps: golden.eps as f32, affine: golden.affine(), running, ..Default::default() }
 }
 
 /// Per channel, the largest of a quantity of its values.
@@ -144,9 +144,13 @@ fn backward(gpu: &Gpu) {
     for (index, golden) in goldens(true, file::COUNT - 4).iter().enumerate() {
         let (shape, invstd, layout) = (golden.shape(), invstd(golden), Layout::ALL[index % 2]);
         let case = case(golden, golden.x.len() - 1, nothing(golden));
-        let gradients =
-            Gradients { dx: true, dgamma: golden.dgamma.is_some(), dbeta: golden.dbeta.is_some() };
-        let options = BackwardOptions { affine: golden.affine(), gradients };
+        let gradients = Gradients {
+            dx: true,
+            dgamma: golden.dgamma.is_some(),
+            dbeta: golden.dbeta.is_some(),
+            dresidual: false,
+        };
+        let options = BackwardOptions { affine: golden.affine(), gradients, ..Default::default() };
         for strategy in Strategy::ALL {
             let run = |case: &Case, saved: &[SavedStatistics]| {
                 let plan = Plan::backward_by(strategy, &case.shape, &options, gpu.context.caps());
@@ -187,7 +191,8 @@ fn inference(gpu: &Gpu) {
         let (running, after) = golden.running().expect("running statistics");
         assert_eq!(running, after, "{}: evaluation has changed them", golden.name);
         let case = case(golden, 0, running.clone());
-        let options = InferenceOptions { eps: golden.eps as f32, affine: golden.affine() };
+        let options =
+            InferenceOptions { eps: golden.eps as f32, affine: golden.affine(), ..Default::default() };
         let y = run::inference(gpu, &case.widened(), options, layout);
         let bound = |i: usize| {
             let c = channel(&shape, i);

@@ -2,7 +2,7 @@
 
 use wgpu_batchnorm::reference::{self, Statistics};
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Dtype, InferenceOptions, RunningStatistics, Shape, TrainingOptions,
+    Affine, BackwardOptions, Dtype, InferenceOptions, Momentum, RunningStatistics, Shape, TrainingOptions,
 };
 
 use crate::Test;
@@ -228,7 +228,7 @@ fn large_gamma(gpu: &Gpu) {
 fn large_momentum(gpu: &Gpu) {
     for momentum in [-1e6, 1e10, 1e30] {
         let shape = Shape::new(&[8, 4, 49], 1, Dtype::F32).expect("a shape");
-        let running = Some(RunningStatistics { momentum, ..Default::default() });
+        let running = Some(RunningStatistics { momentum: Momentum::OfNew(momentum), ..Default::default() });
         let options = TrainingOptions { running, ..Default::default() };
         let case = Case::random(shape, 28, 1.0);
         for layer in run::trainings(gpu, &shape, &options) {
@@ -336,7 +336,7 @@ fn infinite_in_inference(gpu: &Gpu) {
 fn f16_rounds_to_nearest_even(gpu: &Gpu) {
     let shape = Shape::new(&[65_536, 1], 1, Dtype::F16).expect("a shape");
     let all: Vec<f64> = (0..=u16::MAX).map(|bits| half::f16::from_bits(bits).to_f64()).collect();
-    let options = InferenceOptions { eps: 0.0, affine: Affine::Gamma };
+    let options = InferenceOptions { eps: 0.0, affine: Affine::Gamma, ..Default::default() };
     let tie = 1.0 + 2f64.powi(-11);
     for gamma in
         [1.0, -1.0, tie, 3.0 * tie, 1.0 / 3.0, 2f64.powi(-10), tie * 2f64.powi(-12), 1.001, 7.0, 1e-9]

@@ -52,7 +52,7 @@ fn options(gpu: &Gpu) {
                 for affine in Affine::ALL {
                     for eps in [1e-5, 1e-3, 0.25] {
                         for layout in Layout::ALL {
-                            let options = InferenceOptions { affine, eps };
+                            let options = InferenceOptions { affine, eps, ..Default::default() };
                             let y = run::inference(gpu, &case, options, layout);
                             hold(format!("{shape} {options:?}"), check::inference(&case, &options, &y));
                         }
@@ -83,7 +83,7 @@ fn eps_zero(gpu: &Gpu) {
         let mut case = Case::random(shape, 5, 1.0);
         case.running.mean.fill(0.0);
         case.running.variance.fill(1.0);
-        let options = InferenceOptions { eps: 0.0, affine: Affine::None };
+        let options = InferenceOptions { eps: 0.0, affine: Affine::None, ..Default::default() };
         let y = run::inference(gpu, &case, options, Layout::Separate);
         hold(shape, check::within("y", &y, &case.x, |_| 0.0));
     }

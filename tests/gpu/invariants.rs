@@ -2,8 +2,8 @@
 
 use wgpu_batchnorm::reference;
 use wgpu_batchnorm::{
-    Affine, Backward, BackwardOptions, Context, Dtype, RunningStatistics, Shape, Training, TrainingOptions,
-    wgpu,
+    Affine, Backward, BackwardOptions, Context, Dtype, Momentum, RunningStatistics, Shape, Training,
+    TrainingOptions, wgpu,
 };
 
 use crate::Test;
@@ -204,7 +204,8 @@ fn layouts_agree(gpu: &Gpu) {
 fn scale_invariance(gpu: &Gpu) {
     for dims in [[8, 3, 49], [300, 5, 1]] {
         let shape = shape(&dims, 1, Dtype::F32);
-        let options = TrainingOptions { eps: 1e-20, affine: Affine::None, running: None };
+        let options =
+            TrainingOptions { eps: 1e-20, affine: Affine::None, running: None, ..Default::default() };
         let layer = Training::new(&gpu.context, &shape, options).expect("a layer");
         let case = Case::random(shape, 56, 2.0);
         let y = run::training(gpu, &layer, &case, &options, Layout::Separate).y;
@@ -347,7 +348,7 @@ fn forward_and_backward_in_one_recording(gpu: &Gpu) {
 
 /// Training recorded twice, in one encoder and in one pass, updates the running statistics twice.
 fn trained_twice(gpu: &Gpu) {
-    let running = Some(RunningStatistics { momentum: 0.25, ..Default::default() });
+    let running = Some(RunningStatistics { momentum: Momentum::OfNew(0.25), ..Default::default() });
     let options = TrainingOptions { running, ..Default::default() };
     let of_shape = |shape| run::trainings(gpu, &shape, &options).into_iter().map(move |layer| (shape, layer));
     for (shape, layer) in shapes().into_iter().flat_map(of_shape) {

@@ -148,7 +148,7 @@ fn devices_without_what_every_kernel_needs(gpu: &Gpu) {
             0,
             1,
         ),
-        ("max_uniform_buffer_binding_size", |limits| limits.max_uniform_buffer_binding_size = 32, 32, 96),
+        ("max_uniform_buffer_binding_size", |limits| limits.max_uniform_buffer_binding_size = 32, 32, 112),
         ("max_compute_workgroup_size_y", |limits| limits.max_compute_workgroup_size_y = 0, 0, 1),
         ("max_compute_workgroup_size_z", |limits| limits.max_compute_workgroup_size_z = 0, 0, 1),
     ];

@@ -7,6 +7,7 @@ mod support;
 
 mod backward;
 mod conformance;
+mod features;
 mod goldens;
 mod hostile;
 mod inference;
@@ -18,6 +19,7 @@ mod property;
 mod readback;
 mod readme;
 mod stages;
+mod surface;
 mod training;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -43,6 +45,8 @@ const MODULES: &[(&str, &[Test])] = &[
     ("limits", limits::TESTS),
     ("readback", readback::TESTS),
     ("property", property::TESTS),
+    ("surface", surface::TESTS),
+    ("features", features::TESTS),
 ];
 
 fn main() {

@@ -6,8 +6,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Dtype, Gradients, InferenceOptions, RunningStatistics, RunningVariance, Shape,
-    Training, TrainingOptions,
+    Affine, BackwardOptions, Dtype, Gradients, InferenceOptions, Momentum, RunningStatistics,
+    RunningVariance, Shape, Training, TrainingOptions,
 };
 
 use crate::Test;
@@ -56,7 +56,7 @@ impl Description {
 }
 
 /// Two to four dimensions whose product stays small, most of them so that each is met at 1 and at odd sizes.
-fn dims() -> impl Strategy<Value = (Vec<usize>, usize)> {
+pub fn dims() -> impl Strategy<Value = (Vec<usize>, usize)> {
     let dim = || prop_oneof![4 => 1usize..=9, 3 => 1usize..=40, 1 => Just(64usize), 1 => 100usize..=300];
     let rank = prop::collection::vec(dim(), 2..=4);
     let small = rank.prop_filter("too large", |dims| dims.iter().product::<usize>() <= 60_000);
@@ -71,7 +71,7 @@ fn dims() -> impl Strategy<Value = (Vec<usize>, usize)> {
     ]
 }
 
-fn magnitude(range: std::ops::Range<f64>) -> impl Strategy<Value = f64> {
+pub fn magnitude(range: std::ops::Range<f64>) -> impl Strategy<Value = f64> {
     (range, any::<bool>()).prop_map(|(exponent, negative)| {
         let value = 10f64.powf(exponent);
         if negative { -value } else { value }
@@ -81,12 +81,16 @@ fn magnitude(range: std::ops::Range<f64>) -> impl Strategy<Value = f64> {
 fn descriptions() -> impl Strategy<Value = Description> {
     let variance = prop_oneof![Just(RunningVariance::Unbiased), Just(RunningVariance::Biased)];
     let momentum = prop_oneof![Just(0.1f32), Just(0.0), Just(1.0), -2f32..2.0];
-    let running =
-        (momentum, variance).prop_map(|(momentum, variance)| RunningStatistics { momentum, variance });
+    let running = (momentum, variance).prop_map(|(momentum, variance)| RunningStatistics {
+        momentum: Momentum::OfNew(momentum),
+        variance,
+        ..Default::default()
+    });
     let gradients = (1u8..8).prop_map(|bits| Gradients {
         dx: bits & 1 != 0,
         dgamma: bits & 2 != 0,
         dbeta: bits & 4 != 0,
+        dresidual: false,
     });
     let options = (
         prop::sample::select(Dtype::ALL.to_vec()),
@@ -129,7 +133,16 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 fn run_all(test: impl Fn(&Description) -> Result<(), String>) {
-    let (cases, seed) = (number("PROPTEST_CASES", CASES.into()) as u32, number("PROPTEST_RNG_SEED", SEED));
+    run(CASES, descriptions(), test);
+}
+
+/// Tests so many cases, if the environment does not say how many.
+pub fn run<D: Clone + std::fmt::Debug>(
+    cases: u32,
+    descriptions: impl Strategy<Value = D>,
+    test: impl Fn(&D) -> Result<(), String>,
+) {
+    let (cases, seed) = (number("PROPTEST_CASES", cases.into()) as u32, number("PROPTEST_RNG_SEED", SEED));
     let config = Config {
         cases,
         rng_seed: RngSeed::Fixed(seed),
@@ -138,7 +151,7 @@ fn run_all(test: impl Fn(&Description) -> Result<(), String>) {
         ..Config::default()
     };
     let outcome = TestRunner::new(config)
-        .run(&descriptions(), |description| test(&description).map_err(TestCaseError::fail));
+        .run(&descriptions, |description| test(&description).map_err(TestCaseError::fail));
     if let Err(error) = outcome {
         panic!("PROPTEST_RNG_SEED={seed} PROPTEST_CASES={cases}: {error}");
     }
@@ -150,7 +163,7 @@ fn training_and_backward(gpu: &Gpu) {
     run_all(|description| {
         let Description { affine, running, gradients, layout, eps, .. } = *description;
         let case = description.case();
-        let options = TrainingOptions { eps, affine, running };
+        let options = TrainingOptions { eps, affine, running, ..Default::default() };
         let layer = Training::new(&gpu.context, &case.shape, options);
         if case.shape.values_per_channel() == 1 {
             return layer.map_or(Ok(()), |layer| Err(format!("{} was taken", layer.plan())));
@@ -163,7 +176,7 @@ fn training_and_backward(gpu: &Gpu) {
             check::training(&case, &options, &trained)
                 .map_err(|wrong| format!("{}: {wrong}", layer.plan()))?;
         }
-        let options = BackwardOptions { affine, gradients };
+        let options = BackwardOptions { affine, gradients, ..Default::default() };
         let saved = if case.shape.is_empty() { case.saved(eps) } else { trained.saved };
         for layer in run::backwards(gpu, &case.shape, &options) {
             let differentiated = run::backward(gpu, &layer, &case, &saved, &options, layout);
@@ -183,7 +196,7 @@ fn inference(gpu: &Gpu) {
         case.running.variance.iter_mut().for_each(|variance| *variance *= scale * scale);
         case.running.mean = run::round(&case.running.mean);
         case.running.variance = run::round(&case.running.variance);
-        let options = InferenceOptions { affine, eps };
+        let options = InferenceOptions { affine, eps, ..Default::default() };
         check::inference(&case, &options, &run::inference(gpu, &case, options, layout))
     });
 }

@@ -48,7 +48,8 @@ impl BatchNorm {
             running_mean: Some(whole(&self.running_mean)), running_var: Some(whole(&self.running_var)),
             saved: whole(&self.saved), // for the backward pass
             workspace: whole(&self.workspace),
-        })?;
+residual: None, new_running_mean: None, new_running_var: None, counters: None,
+})?;
         Ok(&self.y)
     }
 }

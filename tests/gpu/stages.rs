@@ -2,8 +2,8 @@
 
 use wgpu_batchnorm::reference;
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Dtype, GradientSums, Gradients, Moments, RunningStatistics, RunningVariance,
-    Shape, TrainingOptions,
+    Affine, BackwardOptions, Dtype, GradientSums, Gradients, Moments, Momentum, RunningStatistics,
+    RunningVariance, Shape, TrainingOptions,
 };
 
 use crate::Test;
@@ -56,7 +56,8 @@ fn parts_equal_the_whole(gpu: &Gpu) {
             let layout = Layout::ALL[index % 2];
             let affine = Affine::ALL[index % 4];
             let variance = [RunningVariance::Unbiased, RunningVariance::Biased][index % 2];
-            let running = Some(RunningStatistics { momentum: 0.25, variance });
+            let running =
+                Some(RunningStatistics { momentum: Momentum::OfNew(0.25), variance, ..Default::default() });
             let options = TrainingOptions { affine, running, ..Default::default() };
             let mut first = 0;
             let parts: Vec<Case> = sizes
@@ -151,7 +152,8 @@ fn too_few_values(gpu: &Gpu) {
     let before = Case::random(Shape::new(&[2, 3], 1, Dtype::F32).expect("a shape"), 62, 0.0).running;
     let none = Moments::default();
     let one = Moments { count: 1, pivot: 4.0, difference: 0.0, m2: 0.0 };
-    let tracking = |variance| Some(RunningStatistics { momentum: 0.5, variance });
+    let tracking =
+        |variance| Some(RunningStatistics { momentum: Momentum::OfNew(0.5), variance, ..Default::default() });
     for variance in [RunningVariance::Unbiased, RunningVariance::Biased] {
         for sets in [1, 2, 7] {
             let empty = vec![none; 3 * sets];
@@ -243,7 +245,8 @@ fn merge_of_chosen_sums(gpu: &Gpu) {
             sum.dy_centered += record.dy_centered;
         }
         for (wants_dgamma, wants_dbeta) in [(true, true), (true, false), (false, true), (false, false)] {
-            let gradients = Gradients { dx: false, dgamma: wants_dgamma, dbeta: wants_dbeta };
+            let gradients =
+                Gradients { dx: false, dgamma: wants_dgamma, dbeta: wants_dbeta, dresidual: false };
             let (sums, dgamma, dbeta) =
                 stages::merge_gradient_sums(gpu, &partial, &saved, gradients, Layout::Shared);
             assert_eq!(sums, expected, "{channels} channels, {sets} sets");

@@ -2,7 +2,8 @@
 
 use wgpu_batchnorm::reference::{self, Statistics};
 use wgpu_batchnorm::{
-    Affine, Dtype, Plan, RunningStatistics, RunningVariance, Shape, Strategy, Training, TrainingOptions,
+    Affine, Dtype, Momentum, Plan, RunningStatistics, RunningVariance, Shape, Strategy, Training,
+    TrainingOptions,
 };
 
 use crate::Test;
@@ -29,9 +30,11 @@ fn shape(dims: &[usize], axis: usize, dtype: Dtype) -> Shape {
 /// Options and layout that differ from case to case: 4 and 3 and 2 have no common period with the grid's 7 and 6.
 fn turns(index: usize) -> (TrainingOptions, Layout) {
     let variance = [RunningVariance::Unbiased, RunningVariance::Biased][index / 3 % 2];
-    let running =
-        [None, Some(RunningStatistics::default()), Some(RunningStatistics { momentum: 0.3, variance })]
-            [(index + 1) % 3];
+    let running = [
+        None,
+        Some(RunningStatistics::default()),
+        Some(RunningStatistics { momentum: Momentum::OfNew(0.3), variance, ..Default::default() }),
+    ][(index + 1) % 3];
     let affine = Affine::ALL[index / 2 % 4];
     (TrainingOptions { affine, running, ..TrainingOptions::default() }, Layout::ALL[index % 2])
 }
@@ -73,7 +76,9 @@ fn grid_f16(gpu: &Gpu) {
 /// Every affine variant with every kind of running statistics, momentum 0, 1 and outside of 0..1 included, in
 /// separate buffers and in one: the same bounds hold, and what is absent is neither read nor written.
 fn options(gpu: &Gpu) {
-    let tracked = |momentum, variance| Some(RunningStatistics { momentum, variance });
+    let tracked = |momentum, variance| {
+        Some(RunningStatistics { momentum: Momentum::OfNew(momentum), variance, ..Default::default() })
+    };
     let mut kinds = vec![None];
     for variance in [RunningVariance::Unbiased, RunningVariance::Biased] {
         kinds.extend([0.1, 0.0, 1.0, -1.2, 3.0].map(|momentum| tracked(momentum, variance)));
@@ -86,7 +91,7 @@ fn options(gpu: &Gpu) {
                 for &running in &kinds {
                     for layout in Layout::ALL {
                         for eps in [1e-5, 1e-3] {
-                            let options = TrainingOptions { affine, running, eps };
+                            let options = TrainingOptions { affine, running, eps, ..Default::default() };
                             for layer in run::trainings(gpu, &shape, &options) {
                                 let actual = run::training(gpu, &layer, &case, &options, layout);
                                 let verdict = check::training(&case, &options, &actual);
@@ -144,7 +149,7 @@ fn momentum_zero_and_one(gpu: &Gpu) {
     let actual = run::training(gpu, &layer, &case, &options, Layout::Shared);
     let batch = reference::statistics(&shape, &case.x).expect("lengths");
     let replaced = TrainingOptions {
-        running: Some(RunningStatistics { momentum: 1.0, ..RunningStatistics::default() }),
+        running: Some(RunningStatistics { momentum: Momentum::OfNew(1.0), ..RunningStatistics::default() }),
         ..options
     };
     hold("momentum 1", check::running(&case, &batch, &replaced, &actual.running));
@@ -156,7 +161,7 @@ fn momentum_is_of_the_recording(gpu: &Gpu) {
     use crate::support::run::TrainingSlots;
     let shape = shape(&[6, 5, 4], 1, Dtype::F32);
     let case = Case::random(shape, 3, 1.0);
-    let running = Some(RunningStatistics { momentum: 1.0, ..RunningStatistics::default() });
+    let running = Some(RunningStatistics { momentum: Momentum::OfNew(1.0), ..RunningStatistics::default() });
     let options = TrainingOptions { running, ..TrainingOptions::default() };
     let mut layer = Training::new(&gpu.context, &shape, options).expect("a layer");
     let mut arena = Arena::new(gpu, Layout::Separate);

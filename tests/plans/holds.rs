@@ -1,6 +1,8 @@
 //! What has to be true of any plan: complete, within the limits of the device, each part of the work there once.
 
-use wgpu_batchnorm::{Caps, Dtype, GradientSums, Launch, Moments, Params, Place, Plan, Role};
+use wgpu_batchnorm::{
+    Caps, Dtype, GradientSums, Launch, Moments, Params, Place, Plan, Role, SavedStatistics,
+};
 
 use crate::taken::constant;
 
@@ -56,6 +58,8 @@ fn bound(plan: &Plan, launch: &Launch, caps: &Caps) {
                     Role::PartialMoments => (Moments::SIZE, sets.max(1)),
                     Role::PartialSums => (GradientSums::SIZE, sets.max(1)),
                     Role::Sums => (GradientSums::SIZE, 1),
+                    // Those of inference, as saved ones.
+                    Role::Saved => (SavedStatistics::SIZE, 1),
                     role => panic!("{plan}: {role:?} lies in the workspace"),
                 };
                 let least = record * u64::from(sets) * u64::from(all);

@@ -1,13 +1,38 @@
 //! Plans of every operation in every variant, over shapes and devices that lead to every tuning.
 
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Caps, Dtype, Error, Gathered, Gradients, InferenceOptions, Plan,
-    RunningStatistics, Shape, Strategy, TrainingOptions,
+    Activation, Affine, Caps, Dtype, Error, Gathered, Gradients, InferenceOptions, Layer, Momentum, Plan,
+    Residual, RunningStatistics, RunningTarget, Shape, Strategy, Update,
 };
 
 /// Every subset of the gradients.
 fn gradients() -> impl Iterator<Item = Gradients> {
-    (0..8).map(|bits| Gradients { dx: bits & 1 != 0, dgamma: bits & 2 != 0, dbeta: bits & 4 != 0 })
+    (0..16).map(|bits| Gradients {
+        dx: bits & 1 != 0,
+        dgamma: bits & 2 != 0,
+        dbeta: bits & 4 != 0,
+        dresidual: bits & 8 != 0,
+    })
+}
+
+/// Every subset of the gradients that a layer without a residual has, and a backward pass takes.
+fn some_gradients() -> impl Iterator<Item = Gradients> {
+    gradients().filter(|gradients| *gradients != Gradients::NONE && !gradients.dresidual)
+}
+
+/// Every way of following the batches.
+fn followings() -> impl Iterator<Item = RunningStatistics> {
+    let momenta = [Momentum::OfNew(0.1), Momentum::Cumulative];
+    momenta.into_iter().flat_map(|momentum| {
+        [Update::Always, Update::IfChannelFinite, Update::IfLayerFinite].into_iter().flat_map(move |update| {
+            [RunningTarget::InPlace, RunningTarget::Fresh].map(|target| RunningStatistics {
+                momentum,
+                update,
+                target,
+                ..Default::default()
+            })
+        })
+    })
 }
 
 /// WebGPU's default device, a wide one, and two that can do little.
@@ -60,24 +85,66 @@ pub fn of_shape(shape: &Shape, caps: &Caps) -> Vec<Plan> {
         plans.push(Plan::inference(shape, &InferenceOptions { affine, ..Default::default() }, caps));
         plans.push(Plan::normalize(shape, affine, caps));
         plans.push(Plan::input_gradient(shape, affine, caps));
+        let layer = Layer { affine, ..Layer::default() };
         for strategy in Strategy::ALL {
             for running in [None, Some(RunningStatistics::default())] {
-                let options = TrainingOptions { affine, running, ..Default::default() };
+                let options = Layer { running, ..layer }.training();
                 plans.push(Plan::training_by(strategy, shape, &options, caps));
             }
-            for gradients in gradients().filter(|g| g.dx || g.dgamma || g.dbeta) {
-                let options = BackwardOptions { affine, gradients };
-                plans.push(Plan::backward_by(strategy, shape, &options, caps));
+            for gradients in some_gradients() {
+                plans.push(Plan::backward_by(strategy, shape, &layer.backward(gradients), caps));
             }
+        }
+        for gradients in some_gradients() {
+            plans.push(Plan::frozen_backward(shape, &layer.frozen_backward(gradients), caps));
         }
     }
     plans.push(Plan::batch_moments(shape, caps));
     plans.push(Plan::batch_gradient_sums(shape, caps));
+    for running in followings() {
+        let layer = Layer { running: Some(running), ..Layer::default() };
+        plans.push(Plan::training_by(Strategy::General, shape, &layer.training(), caps));
+        plans.push(Plan::running_update(shape, running, caps));
+    }
+    // Blocks of one channel, of several, and none; word by word they are all alike.
+    let few = [[32, 128, 196], [7, 16, 49], [5, 17, 2]];
+    let few_devices = [&Caps::WEBGPU, &devices()[3]];
+    if few.contains(&[shape.outer(), shape.channels(), shape.inner()]) && few_devices.contains(&caps) {
+        plans.extend(with_tails(shape, caps));
+    }
     let served = |plan: Result<Plan, Error>| match plan {
         Err(Error::Strategy { .. }) => None,
         plan => Some(plan.unwrap_or_else(|error| panic!("{shape}: {error}"))),
     };
     plans.into_iter().filter_map(served).collect()
+}
+
+/// The plans of layers with an activation or a residual: each option with and without, every activation once.
+fn with_tails(shape: &Shape, caps: &Caps) -> Vec<Result<Plan, Error>> {
+    let relu = Layer { activation: Activation::Relu, ..Layer::default() };
+    let mut layers = vec![relu, Layer { affine: Affine::None, residual: Residual::Added, ..relu }];
+    layers.extend(Activation::EACH.map(|activation| {
+        // Without running statistics, so that the kernels differ in one thing.
+        Layer { activation, residual: Residual::Added, running: None, ..Layer::default() }
+    }));
+    let mut plans = Vec::new();
+    for layer in layers {
+        plans.push(Plan::inference(shape, &layer.inference(), caps));
+        let dresidual = layer.residual == Residual::Added;
+        let all = Gradients { dresidual, ..Gradients::default() };
+        let some = [all, Gradients { dx: false, ..all }, Gradients { dresidual: false, ..all }];
+        let subsets = if layer.activation == Activation::Relu { &some[..] } else { &some[..1] };
+        for strategy in Strategy::ALL {
+            plans.push(Plan::training_by(strategy, shape, &layer.training(), caps));
+            for &gradients in subsets {
+                plans.push(Plan::backward_by(strategy, shape, &layer.backward(gradients), caps));
+            }
+        }
+        for &gradients in subsets {
+            plans.push(Plan::frozen_backward(shape, &layer.frozen_backward(gradients), caps));
+        }
+    }
+    plans
 }
 
 /// The plans of the merges.

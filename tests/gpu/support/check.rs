@@ -51,7 +51,7 @@ fn sums(shape: &Shape, value: impl Fn(usize, usize) -> f64) -> Vec<f64> {
 }
 
 /// A tensor of results: in f16 they are the f32 ones rounded once, which adds half a unit in the last place.
-fn tensor(
+pub fn tensor(
     name: &str,
     shape: &Shape,
     actual: &[f64],
@@ -126,7 +126,7 @@ pub fn running(case: &Case, batch: &Statistics, options: &TrainingOptions, actua
     let Some(tracking) = options.running else {
         return same_running(&case.running, actual);
     };
-    let momentum = f64::from(tracking.momentum);
+    let momentum = f64::from(tracking.momentum.weight().expect("a constant momentum"));
     let update = reference::update_running(&case.shape, &case.running, batch, momentum, tracking.variance);
     let expected = update.expect("lengths");
     let m = f64::from(case.shape.values_per_channel());

@@ -99,6 +99,10 @@ impl TrainingSlots {
             running_var: tracked.then(|| ranges.binding(5)),
             saved: ranges.binding(6),
             workspace: ranges.binding(7),
+            residual: None,
+            new_running_mean: None,
+            new_running_var: None,
+            counters: None,
         }
     }
 
@@ -169,6 +173,7 @@ pub fn inference_by(
             beta: options.affine.has_beta().then(|| ranges.binding(3)),
             running_mean: ranges.binding(4),
             running_var: ranges.binding(5),
+            residual: None,
         };
         layer.encode(encoder, &buffers).expect("encode inference");
     });
@@ -227,6 +232,9 @@ impl BackwardSlots {
             dgamma: gradients.dgamma.then(|| ranges.binding(5)),
             dbeta: gradients.dbeta.then(|| ranges.binding(6)),
             workspace: ranges.binding(7),
+            residual: None,
+            beta: None,
+            dresidual: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use wgpu_batchnorm::{
+    Momentum,
     Backward, BackwardBuffers, BackwardOptions, Context, Inference, InferenceBuffers, InferenceOptions,
     RunningStatistics, RunningVariance, SavedStatistics, Training, TrainingBuffers, TrainingOptions,
     read_back,
@@ -48,7 +49,7 @@ impl<'a> Ours<'a> {
         sets: usize,
     ) -> Result<Self, Box<dyn Error>> {
         let shape = &problem.shape;
-        let running = RunningStatistics { momentum: MOMENTUM, variance: RunningVariance::Biased };
+        let running = RunningStatistics { momentum: Momentum::OfNew(MOMENTUM), variance: RunningVariance::Biased, ..Default::default() };
         let training = TrainingOptions { eps: EPS, running: Some(running), ..TrainingOptions::default() };
         let training = Training::new(context, shape, training)?;
         let inference =
@@ -149,7 +150,8 @@ impl System for Ours<'_> {
                     running_var: Some(whole(&self.updated[1])),
                     saved: whole(&self.saved),
                     workspace: whole(&self.workspace),
-                },
+residual: None, new_running_mean: None, new_running_var: None, counters: None,
+},
             )?,
             Operation::Inference => self.inference.encode(
                 &mut encoder,
@@ -160,7 +162,8 @@ impl System for Ours<'_> {
                     beta: Some(whole(&self.beta)),
                     running_mean: whole(&self.running[0]),
                     running_var: whole(&self.running[1]),
-                },
+residual: None,
+},
             )?,
             Operation::Backward => self.backward.encode(
                 &mut encoder,
@@ -173,7 +176,8 @@ impl System for Ours<'_> {
                     dgamma: Some(whole(&self.dgamma)),
                     dbeta: Some(whole(&self.dbeta)),
                     workspace: whole(&self.workspace),
-                },
+residual: None, beta: None, dresidual: None,
+},
             )?,
         }
         self.gpu.queue.submit([encoder.finish()]);

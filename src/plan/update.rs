@@ -1,0 +1,54 @@
+//! Launches that update the running statistics from saved ones.
+
+use super::argument::{self, per_channel};
+use super::{Access, Launch, Plan, policy, tiling};
+use crate::caps::Caps;
+use crate::error::Error;
+use crate::kernel::{Kernel, Params, Parts, Tuning};
+use crate::options::TrainingOptions;
+use crate::role::Role;
+use crate::running::{RunningStatistics, Update};
+use crate::tensor::Shape;
+
+/// The launch that follows a training forward pass, where its other launches do not update the running statistics.
+pub(super) fn of_training(
+    shape: &Shape,
+    options: &TrainingOptions,
+    caps: &Caps,
+) -> Result<Option<Launch>, Error> {
+    match options.running {
+        Some(running) if !running.joins() && !shape.is_empty() => launch(shape, running, caps).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The update as an operation of its own.
+pub(super) fn running_update(shape: &Shape, running: RunningStatistics, caps: &Caps) -> Result<Plan, Error> {
+    let channels = shape.channels().into();
+    let mut arguments = vec![per_channel(Role::Saved, Access::Read, channels)];
+    arguments.extend(argument::running(running, channels));
+    let launches = if shape.is_empty() { Vec::new() } else { vec![launch(shape, running, caps)?] };
+    let (operation, subject) = ("running_update", shape.to_string());
+    Plan { operation, subject, strategy: None, why: None, launches, arguments, passes: 0 }.checked(caps)
+}
+
+fn launch(shape: &Shape, running: RunningStatistics, caps: &Caps) -> Result<Launch, Error> {
+    let (workgroup, channels) = (policy::widest_workgroup(caps)?, shape.channels());
+    // Workgroups do not talk to each other: where all channels have to agree there is one.
+    let workgroups = match running.update {
+        Update::IfLayerFinite => 1,
+        Update::Always | Update::IfChannelFinite => channels.div_ceil(workgroup),
+    };
+    let parts = Parts { following: running.into(), ..Parts::default() };
+    let tuning = Tuning { workgroup, channel_lanes: 1, items: 1, block: policy::BLOCK };
+    let params = Params {
+        channels,
+        count: shape.values_per_channel(),
+        workgroups,
+        momentum: running.momentum.weight().unwrap_or_default(),
+        correction: running.correction(),
+        ..Params::default()
+    };
+    let (kernel, grid) = (Kernel::new("running_update", parts, tuning), tiling::fold(workgroups, caps)?);
+    Ok(Launch { kernel, grid, params, places: Vec::new() })
+}
