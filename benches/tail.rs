@@ -16,6 +16,8 @@ mod gpu;
 mod guard;
 #[path = "support/options.rs"]
 mod options;
+#[path = "support/pointwise.rs"]
+mod pointwise;
 #[path = "support/row.rs"]
 #[expect(dead_code, reason = "there is no copy to compare with")]
 mod row;
@@ -39,6 +41,7 @@ use contest::{Effort, contest};
 use gpu::Gpu;
 use guard::guarded;
 use options::Options;
+use pointwise::Pointwise;
 use row::Row;
 use statistics::geometric_mean;
 use stopwatch::{Stopwatch, Timed, Times, begin_pass};
@@ -130,57 +133,6 @@ impl Tensors {
     }
 }
 
-/// The launch of its own.
-struct Pointwise {
-    pipeline: wgpu::ComputePipeline,
-    /// What is read, and what is written.
-    names: [Name; 3],
-    workgroups: u32,
-}
-
-impl Pointwise {
-    fn new(gpu: &Gpu, operation: Operation, shape: &Shape) -> Self {
-        let (direction, names) = match operation {
-            Operation::Backward => ("backward", [Name::Y, Name::Dy, Name::Dresidual]),
-            _ => ("forward", [Name::Middle, Name::Residual, Name::Y]),
-        };
-        let ty = if shape.dtype() == Dtype::F32 { "vec4<f32>" } else { "vec4<u32>" };
-        let step = format!("{direction}_{}", shape.dtype());
-        let source = include_str!("support/pointwise.wgsl").replace("TYPE", ty).replace("STEP", &step);
-        let source = wgpu::ShaderSource::Wgsl(source.into());
-        let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source });
-        let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some("pointwise"),
-            layout: None,
-            module: &module,
-            entry_point: Some("pointwise"),
-            compilation_options: Default::default(),
-            cache: None,
-        });
-        let workgroups = shape.size_in_bytes().div_ceil(16 * 256 * 4) as u32;
-        Self { pipeline, names, workgroups }
-    }
-
-    fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>, tensors: &Tensors, set: usize) {
-        let entries: Vec<_> = (0..)
-            .zip(self.names)
-            .map(|(binding, name)| wgpu::BindGroupEntry {
-                binding,
-                resource: wgpu::BindingResource::Buffer(tensors.binding(set, name)),
-            })
-            .collect();
-        let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &self.pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &bind_group, &[]);
-        let rows = self.workgroups.div_ceil(65_535);
-        pass.dispatch_workgroups(self.workgroups.div_ceil(rows), rows, 1);
-    }
-}
-
 enum Compiled {
     Training(Training),
     Backward(Backward),
@@ -244,12 +196,12 @@ impl Timed for Way<'_> {
                     },
                 )?;
                 if let Some(apart) = &self.apart {
-                    apart.record(self.gpu, &mut pass, tensors, set);
+                    apart.record(self.gpu, &mut pass, [Name::Middle, Name::Residual, Name::Y].map(of));
                 }
             }
             Compiled::Backward(layer) => {
                 if let Some(apart) = &self.apart {
-                    apart.record(self.gpu, &mut pass, tensors, set);
+                    apart.record(self.gpu, &mut pass, [Name::Y, Name::Dy, Name::Dresidual].map(of));
                 }
                 layer.record(
                     &mut pass,

@@ -63,8 +63,14 @@ impl Checked<'_> {
     /// Whether one is computed from the other value by value, and lies exactly over it: each value is read before it is
     /// written, by who writes it.
     fn goes_over(&self, input: &Self) -> bool {
-        matches!((self.role, input.role), (Role::Y, Role::X) | (Role::Dx, Role::Dy))
-            && (self.buffer, self.offset, self.bytes) == (input.buffer, input.offset, input.bytes)
+        let pair = (self.role, input.role);
+        matches!(
+            pair,
+            (Role::Y, Role::X)
+                | (Role::Dx, Role::Dy)
+                | (Role::FoldedWeight, Role::Weight)
+                | (Role::FoldedBias, Role::Bias)
+        ) && (self.buffer, self.offset, self.bytes) == (input.buffer, input.offset, input.bytes)
     }
 
     fn overlaps(&self, other: &Self) -> bool {

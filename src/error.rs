@@ -82,6 +82,14 @@ pub enum Error {
     /// A gradient by the residual was asked for of a layer that has none.
     #[error("gradients: dresidual is asked for, but the layer is described without a residual")]
     NoResidual,
+    /// The weight of a transposed convolution does not fall into that many groups.
+    #[error("groups: is {got}, needs to divide the {outer} inputs before the channel axis of the weight")]
+    Groups {
+        /// Number of groups given.
+        got: u32,
+        /// Product of the dimensions before the channel axis.
+        outer: u32,
+    },
     /// The CPU path was asked for what it does not have.
     #[error("{argument}: is not on the CPU path, {needs}")]
     Cpu {

@@ -140,6 +140,7 @@ mod caps;
 pub mod cpu;
 mod encode;
 mod error;
+mod fold;
 mod frozen_backward;
 mod inference;
 mod kernel;
@@ -165,12 +166,13 @@ pub use activation::Activation;
 pub use backward::{Backward, BackwardBuffers};
 pub use caps::Caps;
 pub use error::Error;
+pub use fold::{Fold, FoldBuffers};
 pub use frozen_backward::{FrozenBackward, FrozenBackwardBuffers};
 pub use inference::{Inference, InferenceBuffers};
 pub use kernel::{Kernel, Overwriting, Params, Sharing};
 pub use options::{
-    Affine, BackwardOptions, FrozenBackwardOptions, Gradients, InferenceOptions, Layer, Residual,
-    TrainingOptions,
+    Affine, BackwardOptions, FoldOptions, FrozenBackwardOptions, Gradients, InferenceOptions, Layer,
+    Residual, TrainingOptions,
 };
 pub use pipeline::Context;
 pub use plan::{Access, Argument, Launch, MAX_SETS, Place, Plan, Strategy};

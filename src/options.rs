@@ -3,6 +3,7 @@
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::running::RunningStatistics;
+use crate::tensor::{Dtype, Shape};
 
 /// Which of the scale gamma and the shift beta (algorithm 1, line 4) an operation has. What is absent is 1 and 0.
 ///
@@ -276,6 +277,57 @@ pub struct FrozenBackwardOptions {
 impl Default for FrozenBackwardOptions {
     fn default() -> Self {
         Layer::default().frozen_backward(Gradients::default())
+    }
+}
+
+/// Options of [`Fold`](crate::Fold).
+///
+/// ```
+/// use wgpu_batchnorm::{Dtype, FoldOptions, Shape};
+///
+/// // torch.nn.ConvTranspose2d(32, 64, 4, groups=8): weight [32, 64 / 8, 4, 4]
+/// let options = FoldOptions { groups: 8, ..Default::default() };
+/// let weight = Shape::new(&[32, 8, 4, 4], 1, Dtype::F32)?;
+/// assert_eq!(options.channels(&weight)?, 64);
+/// # Ok::<(), wgpu_batchnorm::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FoldOptions {
+    /// Added to the running variance inside the root. At least 0; default 1e-5.
+    pub eps: f32,
+    /// Which of gamma and beta there are.
+    pub affine: Affine,
+    /// Groups of a transposed convolution, whose weight is `[in, out / groups, ..]`: the channel axis has the outputs of one
+    /// group, and the axes before it are the groups, one after the other. 1, the default, for every other weight: that of an
+    /// ordinary convolution has all outputs on its axis, whatever its groups.
+    pub groups: u32,
+    /// Storage type of the bias, f32 by default. In f16 a large mean rounds it.
+    pub bias: Dtype,
+}
+
+impl Default for FoldOptions {
+    fn default() -> Self {
+        Self { eps: 1e-5, affine: Affine::default(), groups: 1, bias: Dtype::F32 }
+    }
+}
+
+impl FoldOptions {
+    /// The output channels of a weight of that shape: what the batch norm has.
+    ///
+    /// # Errors
+    /// [`Error::Eps`]; [`Error::Groups`] where the weight does not fall into that many groups; [`Error::TooManyValues`].
+    pub fn channels(&self, weight: &Shape) -> Result<u32, Error> {
+        check_inference_eps(self.eps)?;
+        let (groups, outer) = (self.groups, weight.outer());
+        if groups == 0 || !outer.is_multiple_of(groups) {
+            return Err(Error::Groups { got: groups, outer });
+        }
+        let channels = u64::from(weight.channels()) * u64::from(groups);
+        let max = i32::MAX as u64;
+        u32::try_from(channels)
+            .ok()
+            .filter(|channels| u64::from(*channels) <= max)
+            .ok_or(Error::TooManyValues { got: channels, max })
     }
 }
 

@@ -22,8 +22,10 @@ use crate::running::{RunningCounters, RunningStatistics, RunningVariance, Update
 use crate::tensor::{Dtype, Shape};
 
 mod activation;
+mod fold;
 
 pub use activation::{activate, finish, slope, through};
+pub use fold::{Linear, fold};
 
 /// Mean and biased variance per channel, each of `shape.channels()` values: those of a batch, or running ones.
 ///
@@ -135,8 +137,8 @@ pub fn normalize(
 ) -> Result<Vec<f64>, Error> {
     check("x", x.len(), shape.len())?;
     check_statistics(shape, statistics)?;
-    let gamma = parameter("gamma", shape, gamma, 1.0)?;
-    let beta = parameter("beta", shape, beta, 0.0)?;
+    let gamma = parameter("gamma", shape.channels().into(), gamma, 1.0)?;
+    let beta = parameter("beta", shape.channels().into(), beta, 0.0)?;
     let mut y = vec![0.0; x.len()];
     for channel in 0..shape.channels() {
         let c = channel as usize;
@@ -224,7 +226,7 @@ pub fn backward(
     check("x", x.len(), shape.len())?;
     check("dy", dy.len(), shape.len())?;
     check_statistics(shape, batch)?;
-    let gamma = parameter("gamma", shape, gamma, 1.0)?;
+    let gamma = parameter("gamma", shape.channels().into(), gamma, 1.0)?;
     let m = f64::from(shape.values_per_channel());
     let mut gradients = Gradients { dx: vec![0.0; x.len()], ..Gradients::default() };
     for channel in 0..shape.channels() {
@@ -283,7 +285,7 @@ pub fn frozen_backward(
     check("x", x.len(), shape.len())?;
     check("dy", dy.len(), shape.len())?;
     check_statistics(shape, running)?;
-    let gamma = parameter("gamma", shape, gamma, 1.0)?;
+    let gamma = parameter("gamma", shape.channels().into(), gamma, 1.0)?;
     let mut gradients = Gradients { dx: vec![0.0; x.len()], ..Gradients::default() };
     for channel in 0..shape.channels() {
         let c = channel as usize;
@@ -364,14 +366,14 @@ fn indices(shape: &Shape, channel: u32) -> impl Iterator<Item = usize> {
 
 fn parameter(
     argument: &'static str,
-    shape: &Shape,
+    channels: u64,
     given: Option<&[f64]>,
     neutral: f64,
 ) -> Result<Vec<f64>, Error> {
     let Some(given) = given else {
-        return Ok(vec![neutral; shape.channels() as usize]);
+        return Ok(vec![neutral; channels as usize]);
     };
-    check(argument, given.len(), shape.channels().into())?;
+    check(argument, given.len(), channels)?;
     Ok(given.to_vec())
 }
 

@@ -52,6 +52,14 @@ pub enum Role {
     NewRunningMean,
     /// Running variance per channel where it does not go over the old one, f32.
     NewRunningVar,
+    /// Weight of the layer before, bound as x.
+    Weight,
+    /// Bias of the layer before, bound as x.
+    Bias,
+    /// New weight of the layer before, bound as y.
+    FoldedWeight,
+    /// New bias of the layer before, bound as y.
+    FoldedBias,
     /// Scratch memory of an operation; its regions are bound in other roles.
     Workspace,
 }
@@ -106,6 +114,10 @@ impl Role {
             Self::Counters => "counters",
             Self::NewRunningMean => "new_running_mean",
             Self::NewRunningVar => "new_running_var",
+            Self::Weight => "weight",
+            Self::Bias => "bias",
+            Self::FoldedWeight => "folded_weight",
+            Self::FoldedBias => "folded_bias",
             Self::Workspace => "workspace",
         }
     }
@@ -119,7 +131,16 @@ impl Role {
     pub(crate) const fn wgsl_type(self) -> &'static str {
         match self {
             Self::Params => "Params",
-            Self::X | Self::Y | Self::Dy | Self::Dx | Self::Residual | Self::Dresidual => "array<Word>",
+            Self::X
+            | Self::Y
+            | Self::Dy
+            | Self::Dx
+            | Self::Residual
+            | Self::Dresidual
+            | Self::Weight
+            | Self::Bias
+            | Self::FoldedWeight
+            | Self::FoldedBias => "array<Word>",
             Self::Gamma
             | Self::Beta
             | Self::RunningMean

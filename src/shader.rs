@@ -19,6 +19,7 @@ macro_rules! files {
 
 /// Every file under `shaders/`, by its path there without the extension.
 const FILES: &[(&str, &str)] = files![
+    "kernels/fold_weight"
     "kernels/frozen_apply"
     "kernels/frozen_statistics"
     "kernels/grad_apply"
@@ -75,6 +76,8 @@ const FILES: &[(&str, &str)] = files![
     "lib/dresidual_given"
     "lib/dy_in_dx"
     "lib/dy_own"
+    "lib/each_f16"
+    "lib/each_f32"
     "lib/elements_f16"
     "lib/elements_f32"
     "lib/finish"
@@ -97,6 +100,8 @@ const FILES: &[(&str, &str)] = files![
     "lib/logistic"
     "lib/map_f16"
     "lib/map_f32"
+    "lib/mean_running"
+    "lib/mean_zero"
     "lib/merge"
     "lib/merge_sums"
     "lib/moments"
@@ -263,6 +268,10 @@ impl Kernel {
             Reduce::Tree => tree,
             Reduce::Subgroups => subgroups,
         };
+        let of_source = |read, unread| match parts.source {
+            Source::Read => read,
+            Source::Unread => unread,
+        };
         let of_overwriting = |own, over| match self.overwriting {
             Overwriting::Nothing => own,
             Overwriting::Input => over,
@@ -271,6 +280,7 @@ impl Kernel {
         let scaled = Presence::of(parts.activation.acts() || parts.frozen_dx == Presence::Given);
         match part {
             "elements" => of_dtype("elements_f32", "elements_f16"),
+            "each" => of_dtype("each_f32", "each_f16"),
             "map" => of_dtype("map_f32", "map_f16"),
             "vectors" => of_dtype("vectors_f32", "vectors_f16"),
             "gather" => of_dtype("gather_f32", "gather_f16"),
@@ -290,10 +300,8 @@ impl Kernel {
             "plus" => pick(parts.residual, "plus_added", "plus_absent"),
             "source" => of_overwriting("x_own", "x_in_y"),
             "gradient_source" => of_overwriting("dy_own", "dy_in_dx"),
-            "input" => match parts.source {
-                Source::Read => "x_own",
-                Source::Unread => "x_unread",
-            },
+            "input" => of_source("x_own", "x_unread"),
+            "mean" => of_source("mean_running", "mean_zero"),
             "upstream" => pick(acts, "upstream_activated", "upstream_plain"),
             "upstream_word" => pick(acts, "upstream_word_activated", "upstream_word_plain"),
             "shift" => of_channels("shift_one", of_dtype("shift_f32", "shift_f16")),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The modules from the words to what users hold. Each uses only modules before it.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "error",
     "role",
     "tensor",
@@ -24,6 +24,7 @@ const ORDER: [&str; 20] = [
     "backward",
     "frozen_backward",
     "running_update",
+    "fold",
     "stages",
 ];
 
@@ -51,11 +52,11 @@ const PURE: [&str; 11] = [
 ];
 
 /// What users hold: none of these uses another.
-const OPERATIONS: [&str; 6] =
-    ["inference", "training", "backward", "frozen_backward", "running_update", "stages"];
+const OPERATIONS: [&str; 7] =
+    ["inference", "training", "backward", "frozen_backward", "running_update", "fold", "stages"];
 
 /// Who may name wgpu in code. Words and decisions are pure, but for the limits of a device and the values in errors.
-const TOUCH_WGPU: [&str; 12] = [
+const TOUCH_WGPU: [&str; 13] = [
     "error",
     "caps",
     "pipeline",
@@ -66,6 +67,7 @@ const TOUCH_WGPU: [&str; 12] = [
     "backward",
     "frozen_backward",
     "running_update",
+    "fold",
     "stages",
     "readback",
 ];

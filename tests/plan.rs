@@ -13,8 +13,9 @@ use holds::holds;
 use proptest::prelude::*;
 use taken::Taken;
 use wgpu_batchnorm::{
-    Affine, BackwardOptions, Caps, Dtype, Error, Gathered, Gradients, InferenceOptions, MAX_SETS, Plan,
-    Shape, TrainingOptions,
+    Activation, Affine, BackwardOptions, Caps, Dtype, Error, FoldOptions, Gathered, Gradients,
+    InferenceOptions, Layer, MAX_SETS, Momentum, Plan, Residual, RunningStatistics, RunningTarget, Shape,
+    TrainingOptions, Update,
 };
 
 #[test]
@@ -63,8 +64,61 @@ fn granted(mut caps: Caps, plan: impl Fn(&Caps) -> Result<Plan, Error>) -> Caps 
     panic!("{caps:?} never suffices: {:?}", plan(&caps))
 }
 
+/// All that a description can say: which of it is in the bits.
+fn layer(bits: u32) -> (Layer, Gradients) {
+    let bit = |index: u32| bits >> index & 1 == 1;
+    let running = RunningStatistics {
+        momentum: if bit(0) { Momentum::Cumulative } else { Momentum::default() },
+        update: [Update::Always, Update::IfChannelFinite, Update::IfLayerFinite][(bits >> 1) as usize % 3],
+        target: if bit(3) { RunningTarget::Fresh } else { RunningTarget::InPlace },
+        ..Default::default()
+    };
+    let layer = Layer {
+        affine: Affine::ALL[(bits >> 4) as usize % 4],
+        residual: if bit(6) { Residual::Added } else { Residual::None },
+        activation: Activation::EACH[(bits >> 7) as usize % 8],
+        running: bit(10).then_some(running),
+        ..Layer::default()
+    };
+    let gradients =
+        Gradients { dx: bit(11), dgamma: bit(12), dbeta: bit(13) || !bit(11), dresidual: bit(14) && bit(6) };
+    (layer, gradients)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
+
+    /// Of any layer of any shape on any device: the same.
+    #[test]
+    fn any_layer_on_any_device(dims in dims(), f16 in any::<bool>(), bits in 0u32..1 << 15, caps in device()) {
+        let dtype = if f16 { Dtype::F16 } else { Dtype::F32 };
+        let Ok(shape) = Shape::new(&dims, 1, dtype) else { return Ok(()) };
+        let (layer, gradients) = layer(bits);
+        let fold = FoldOptions { affine: layer.affine, bias: dtype, ..FoldOptions::default() };
+        let make = || [
+            Plan::training(&shape, &layer.training(), &caps),
+            Plan::inference(&shape, &layer.inference(), &caps),
+            Plan::backward(&shape, &layer.backward(gradients), &caps),
+            Plan::frozen_backward(&shape, &layer.frozen_backward(gradients), &caps),
+            Plan::running_update(&shape, layer.running.unwrap_or_default(), &caps),
+            Plan::fold(&shape, &fold, &caps),
+        ];
+        let plans = make();
+        prop_assert_eq!(&plans, &make());
+        for plan in plans {
+            match plan {
+                Ok(plan) => holds(&plan, Some(dtype), &caps),
+                Err(Error::TooFewValues { got: 1, .. }) => prop_assert_eq!(shape.values_per_channel(), 1),
+                Err(Error::Limit { got, needs, .. }) => prop_assert!(needs > got),
+                Err(Error::TooManyValues { got, .. }) => prop_assert!(f16 && got > i32::MAX as u64),
+                Err(Error::Running { .. }) => {
+                    let widest = 1 << caps.max_invocations.min(256).ilog2();
+                    prop_assert!(shape.channels().div_ceil(widest) > 4096);
+                }
+                Err(error) => return Err(TestCaseError::fail(error.to_string())),
+            }
+        }
+    }
 
     /// Of any shape on any device: a plan that holds, the same each time, or a limit of the device that is too low.
     #[test]

@@ -212,6 +212,8 @@ fn headers_name_parts_and_roles() {
         "running_target",
         "counters",
         "verdict",
+        "each",
+        "mean",
     ];
     let names: Vec<&str> = Role::BOUND.iter().map(|role| role.name()).collect();
     let files = files();
@@ -386,6 +388,11 @@ fn arguments_have_the_elements_of_the_shader() {
             // Words, and vectors of four.
             Role::X | Role::Y | Role::Dy | Role::Dx | Role::Residual | Role::Dresidual => {
                 assert!(strides[&role] == BTreeSet::from([4, 16]) && bytes % 4 == 0, "{role:?}");
+            }
+            // Bound as x and y.
+            Role::Weight | Role::Bias | Role::FoldedWeight | Role::FoldedBias => {
+                assert!(bytes % 4 == 0, "{role:?}");
+                continue;
             }
             Role::Workspace => continue,
             _ => {

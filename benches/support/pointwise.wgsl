@@ -1,5 +1,5 @@
 // A residual and a ReLU as a launch of their own, forward and backward: what a layer without a fused tail is followed by.
-// TYPE is vec4<f32>, or vec4<u32> of eight f16; SUM and GATE are written for it.
+// TYPE is vec4<f32>, or vec4<u32> of eight f16; STEP is the function below for direction and type.
 
 @group(0) @binding(0) var<storage, read> first: array<TYPE>;
 @group(0) @binding(1) var<storage, read> second: array<TYPE>;

@@ -9,11 +9,10 @@ use crate::tensor::Shape;
 
 /// The storage type of the shape is that of the slices.
 pub(super) fn check_dtype<E: Element>(shape: &Shape) -> Result<(), Error> {
-    let name = |dtype| if dtype == crate::tensor::Dtype::F32 { "f32" } else { "f16" };
     if shape.dtype() == E::DTYPE {
         Ok(())
     } else {
-        Err(Error::Dtype { got: name(shape.dtype()), needs: name(E::DTYPE) })
+        Err(Error::Dtype { got: shape.dtype().name(), needs: E::DTYPE.name() })
     }
 }
 

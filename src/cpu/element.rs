@@ -121,6 +121,8 @@ pub(super) mod sealed {
 
         fn widen(self) -> f32;
 
+        fn narrow(value: f64) -> Self;
+
         /// Rows of a tensor as f32: as they are, or converted. Converted ones are `BLOCK` values at most.
         fn read<'a>(values: &'a [Self], layout: Layout, scratch: &'a mut Self::Scratch) -> Rows<'a>;
 
@@ -189,6 +191,10 @@ impl sealed::Storage for f32 {
         self
     }
 
+    fn narrow(value: f64) -> Self {
+        value as Self
+    }
+
     #[inline(always)]
     fn read<'a>(
         values: &'a [Self],
@@ -220,6 +226,10 @@ impl sealed::Storage for half::f16 {
 
     fn widen(self) -> f32 {
         self.to_f32()
+    }
+
+    fn narrow(value: f64) -> Self {
+        Self::from_f64(value)
     }
 
     fn read<'a>(

@@ -9,6 +9,7 @@
 //! | [`Training`](crate::Training) | [`training`] |
 //! | [`Inference`](crate::Inference) | [`inference`] |
 //! | [`Backward`](crate::Backward) | [`backward`] |
+//! | [`Fold`](crate::Fold) | [`fold`] |
 //!
 //! Work is shared out over the threads of the current [rayon](https://docs.rs/rayon) pool, by the shape alone: the
 //! number of threads changes no bit of a result. A tensor of less than 32 768 values stays on the calling thread.
@@ -32,6 +33,7 @@ mod columns;
 mod crew;
 mod division;
 mod element;
+mod fold;
 mod halves;
 #[cfg(target_arch = "x86_64")]
 mod halves_x86;
@@ -48,5 +50,6 @@ mod training;
 
 pub use backward::{BackwardSlices, backward};
 pub use element::Element;
+pub use fold::{FoldSlices, fold};
 pub use inference::{InferenceSlices, inference};
 pub use training::{TrainingSlices, training};

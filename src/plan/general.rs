@@ -85,7 +85,7 @@ pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) ->
     flat::set_activation(&mut launches, options.activation);
     launches.extend(update::of_training(shape, options, caps)?);
 
-    let arguments = argument::of_training(shape, options, regions.partial_bytes());
+    let arguments = argument::of_training(shape, options, regions.partial_end());
     plan("training", shape, launches, arguments, 1 + tensors.len() as u32).checked(caps)
 }
 
@@ -154,7 +154,7 @@ pub(super) fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
     let mut launches = placed(launches, partial);
     let parts = Parts::default();
     launches.push(merge::launch("moments_merge", channels, sets, parts, vec![partial], caps)?);
-    let arguments = argument::of_batch_moments(shape, regions.partial_bytes());
+    let arguments = argument::of_batch_moments(shape, regions.partial_end());
     plan("batch_moments", shape, launches, arguments, 1).checked(caps)
 }
 
@@ -166,7 +166,7 @@ pub(super) fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Plan, Er
     let partial = (Role::PartialSums, regions.partial);
     let mut launches = placed(launches, partial);
     launches.push(merge::grad_launch(channels, sets, Gradients::NONE, vec![partial], caps)?);
-    let arguments = argument::of_batch_gradient_sums(shape, regions.partial_bytes());
+    let arguments = argument::of_batch_gradient_sums(shape, regions.partial_end());
     plan("batch_gradient_sums", shape, launches, arguments, 2).checked(caps)
 }
 

@@ -62,6 +62,14 @@ pub struct Launch {
 }
 
 impl Launch {
+    /// The caller's buffer of another role is what its kernel knows by this one.
+    pub(super) fn binds(&mut self, bound: Role, callers: Role) {
+        match self.places.iter_mut().find(|(role, _)| *role == bound) {
+            Some((_, Place::Slice { role, .. })) => *role = callers,
+            _ => self.places.push((bound, Place::Argument(callers))),
+        }
+    }
+
     /// Where the buffer for a binding comes from.
     pub fn place(&self, role: Role) -> Place {
         let found = self.places.iter().find(|(placed, _)| *placed == role);

@@ -3,6 +3,7 @@
 mod argument;
 mod block;
 mod flat;
+mod fold;
 mod frozen;
 mod general;
 mod launch;
@@ -100,8 +101,10 @@ impl Plan {
 
     /// Bytes of tensor that the operation moves between memory and the processor, counting each pass in full.
     pub fn tensor_traffic(&self) -> u64 {
-        let tensor = self.arguments.iter().find(|argument| argument.role == Role::X);
-        tensor.map_or(0, |x| x.bytes * u64::from(self.passes))
+        // The gradient of a frozen layer may not look at x.
+        let of = |role| self.arguments.iter().find(|argument| argument.role == role);
+        let tensor = of(Role::X).or_else(|| of(Role::Dy)).or_else(|| of(Role::Weight));
+        tensor.map_or(0, |tensor| tensor.bytes * u64::from(self.passes))
     }
 
     /// The operation it is of, as in `training`.

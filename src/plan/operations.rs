@@ -1,11 +1,11 @@
 //! The plans of all operations: what each refuses whatever the strategy, and who makes it.
 
-use super::{Plan, Strategy, flat, frozen, general, merge, policy, single, split, update};
+use super::{Plan, Strategy, flat, fold, frozen, general, merge, policy, single, split, update};
 use crate::caps::Caps;
 use crate::error::Error;
 use crate::options::{
-    Affine, BackwardOptions, FrozenBackwardOptions, Gradients, InferenceOptions, TrainingOptions,
-    check_inference_eps, check_training_eps,
+    Affine, BackwardOptions, FoldOptions, FrozenBackwardOptions, Gradients, InferenceOptions,
+    TrainingOptions, check_inference_eps, check_training_eps,
 };
 use crate::running::RunningStatistics;
 use crate::statistics::Gathered;
@@ -34,7 +34,8 @@ impl Plan {
     /// Training forward (algorithm 1), by the strategy that the policy picks.
     ///
     /// # Errors
-    /// [`Error::Eps`], [`Error::Activation`], [`Error::Momentum`], [`Error::TooFewValues`] and [`Error::Limit`].
+    /// [`Error::Eps`], [`Error::Activation`], [`Error::Momentum`], [`Error::TooFewValues`], [`Error::Limit`], and
+    /// [`Error::Running`] where [`Update::IfLayerFinite`](crate::Update::IfLayerFinite) meets millions of channels.
     ///
     /// ```
     /// use wgpu_batchnorm::{Caps, Plan, TrainingOptions};
@@ -159,7 +160,8 @@ impl Plan {
     /// [`RunningUpdate`](crate::RunningUpdate).
     ///
     /// # Errors
-    /// [`Error::Momentum`], [`Error::TooFewValues`] and [`Error::Limit`].
+    /// [`Error::Momentum`], [`Error::TooFewValues`], [`Error::Limit`], and [`Error::Running`] where
+    /// [`Update::IfLayerFinite`](crate::Update::IfLayerFinite) meets millions of channels.
     ///
     /// ```
     /// use wgpu_batchnorm::{Caps, Plan, RunningStatistics};
@@ -173,6 +175,23 @@ impl Plan {
         running.check()?;
         shape.check_values()?;
         update::running_update(shape, running, caps)
+    }
+
+    /// [`Fold`](crate::Fold), of a weight of that shape.
+    ///
+    /// # Errors
+    /// [`Error::Eps`], [`Error::Groups`], [`Error::TooManyValues`] and [`Error::Limit`].
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Caps, Dtype, FoldOptions, Plan, Shape};
+    ///
+    /// let weight = Shape::new(&[64, 3, 7, 7], 0, Dtype::F16)?;
+    /// let plan = Plan::fold(&weight, &FoldOptions::default(), &Caps::WEBGPU)?;
+    /// assert_eq!((plan.launches().len(), plan.passes()), (2, 2)); // the weight, and the bias
+    /// # Ok::<(), wgpu_batchnorm::Error>(())
+    /// ```
+    pub fn fold(weight: &Shape, options: &FoldOptions, caps: &Caps) -> Result<Self, Error> {
+        fold::fold(weight, options, caps)
     }
 
     /// [`BatchMoments`](crate::BatchMoments).

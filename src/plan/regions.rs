@@ -34,10 +34,10 @@ impl Regions {
         Self { partial: moved(self.partial), merged: moved(self.merged), end: self.end + by }
     }
 
-    /// Bytes of the workspace of an operation whose merged results go elsewhere.
-    pub(super) fn partial_bytes(&self) -> u64 {
+    /// Where the partial results end: the workspace of an operation whose merged results go elsewhere.
+    pub(super) fn partial_end(&self) -> u64 {
         match self.partial {
-            Place::Workspace { bytes, .. } => bytes,
+            Place::Workspace { offset, bytes } => offset + bytes,
             Place::Argument(_) | Place::Slice { .. } => 0,
         }
     }

@@ -38,7 +38,7 @@ pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) ->
     flat::set_activation(&mut launches, options.activation);
     blocks.check(&launches, Strategy::Split, caps)?;
     launches.extend(update::of_training(shape, options, caps)?);
-    let arguments = argument::of_training(shape, options, regions.partial_bytes());
+    let arguments = argument::of_training(shape, options, regions.partial_end());
     plan("training", shape, launches, arguments, 1 + tensors.len() as u32).checked(caps)
 }
 
@@ -88,7 +88,7 @@ pub(super) fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) ->
         passes += upstream.later_passes();
     }
     blocks.check(&launches, Strategy::Split, caps)?;
-    let workspace = if in_place { regions.partial_bytes() } else { regions.end };
+    let workspace = if in_place { regions.partial_end() } else { regions.end };
     let arguments = argument::of_backward(shape, &upstream, workspace);
     plan("backward", shape, launches, arguments, passes).checked(caps)
 }
@@ -112,7 +112,7 @@ pub(super) fn batch_moments(shape: &Shape, caps: &Caps) -> Result<Plan, Error> {
     let partial = (Role::PartialMoments, regions.partial);
     let mut launches = placed(launches, partial);
     launches.push(merge::launch("moments_merge", channels, sets, Parts::default(), vec![partial], caps)?);
-    let arguments = argument::of_batch_moments(shape, regions.partial_bytes());
+    let arguments = argument::of_batch_moments(shape, regions.partial_end());
     plan("batch_moments", shape, launches, arguments, 1).checked(caps)
 }
 
@@ -125,7 +125,7 @@ pub(super) fn batch_gradient_sums(shape: &Shape, caps: &Caps) -> Result<Plan, Er
     let partial = (Role::PartialSums, regions.partial);
     let mut launches = placed(launches, partial);
     launches.push(merge::grad_launch(channels, sets, Gradients::NONE, vec![partial], caps)?);
-    let arguments = argument::of_batch_gradient_sums(shape, regions.partial_bytes());
+    let arguments = argument::of_batch_gradient_sums(shape, regions.partial_end());
     plan("batch_gradient_sums", shape, launches, arguments, 2).checked(caps)
 }
 

@@ -32,8 +32,16 @@ pub(super) fn running_update(shape: &Shape, running: RunningStatistics, caps: &C
     Plan { operation, subject, strategy: None, why: None, launches, arguments, passes: 0 }.checked(caps)
 }
 
+/// Channels that an invocation looks at where one workgroup looks at all: two loops of 4096 are below what any driver ends.
+const MOST_CHANNELS: u32 = 4096;
+
 fn launch(shape: &Shape, running: RunningStatistics, caps: &Caps) -> Result<Launch, Error> {
     let (workgroup, channels) = (policy::widest_workgroup(caps)?, shape.channels());
+    if running.update == Update::IfLayerFinite && channels.div_ceil(workgroup) > MOST_CHANNELS {
+        let reason = "these channels are more than one workgroup may look at (1 048 576 of 256 invocations), which \
+                      Update::IfLayerFinite needs; Update::IfChannelFinite takes any number";
+        return Err(Error::Running { reason });
+    }
     // Workgroups do not talk to each other: where all channels have to agree there is one.
     let workgroups = match running.update {
         Update::IfLayerFinite => 1,

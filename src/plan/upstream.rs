@@ -1,6 +1,6 @@
 //! The gradient by z, what y is the activation of: how the launches of a backward pass come by it.
 
-use super::{Access, Argument, Launch, Place, argument};
+use super::{Access, Argument, Launch, argument};
 use crate::activation::Activation;
 use crate::kernel::{Parts, Presence, Source};
 use crate::options::{Affine, BackwardOptions, FrozenBackwardOptions, Gradients, Residual};
@@ -100,13 +100,8 @@ impl Upstream {
     pub(super) fn finish(&self, launches: &mut [Launch], later: bool) {
         for launch in launches {
             self.set_numbers(launch);
-            if !(later && self.is_kept()) {
-                continue;
-            }
-            let dy = launch.places.iter_mut().find(|(role, _)| *role == Role::Dy);
-            match dy {
-                Some((_, Place::Slice { role, .. })) => *role = Role::Dresidual,
-                _ => launch.places.push((Role::Dy, Place::Argument(Role::Dresidual))),
+            if later && self.is_kept() {
+                launch.binds(Role::Dy, Role::Dresidual);
             }
         }
     }

@@ -8,6 +8,7 @@ mod support;
 mod backward;
 mod conformance;
 mod features;
+mod fold;
 mod goldens;
 mod hostile;
 mod inference;
@@ -39,6 +40,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("goldens", goldens::TESTS),
     ("hostile", hostile::TESTS),
     ("large", large::TESTS),
+    ("fold", fold::TESTS),
     ("stages", stages::TESTS),
     ("invariants", invariants::TESTS),
     ("misuse", misuse::TESTS),

@@ -30,22 +30,46 @@ pub fn holds(plan: &Plan, dtype: Option<Dtype>, caps: &Caps) {
         match name {
             "train_moments" | "grad_sums" => reduces(plan, launch),
             "train_merge" | "grad_merge" | "moments_merge" => merges(plan, launch),
+            "frozen_statistics" | "running_update" => channels(plan, launch),
             _ if launch.params.blocks > 0 => blocks(plan, launch, dtype.expect("a tensor")),
+            // A weight and its bias may differ.
+            _ if plan.operation() == "fold" => walks(plan, launch, stored(launch)),
             _ => walks(plan, launch, dtype.expect("a tensor")),
         }
     }
     regions(plan, caps);
 }
 
+/// What a kernel may find of the caller's in a role: its own, the gradient by z as the one by y, or a gradient, weight
+/// or bias that is scaled as x is.
+fn stands_for(bound: Role, given: Role) -> bool {
+    bound == given
+        || matches!(
+            (bound, given),
+            (Role::Dy, Role::Dresidual)
+                | (Role::X, Role::Dy | Role::Weight | Role::Bias)
+                | (Role::Y, Role::Dx | Role::FoldedWeight | Role::FoldedBias)
+        )
+}
+
+/// The storage type that a kernel is written for.
+fn stored(launch: &Launch) -> Dtype {
+    if launch.kernel.wgsl().contains("lib/elements_f16.wgsl") { Dtype::F16 } else { Dtype::F32 }
+}
+
 /// Whatever a kernel binds is the caller's or lies in the workspace, with room for all of its records.
 fn bound(plan: &Plan, launch: &Launch, caps: &Caps) {
     for binding in launch.kernel.bindings().iter().filter(|binding| binding.storage()) {
         let role = match launch.place(binding.role) {
-            Place::Argument(role) => role,
+            Place::Argument(role) => {
+                assert!(stands_for(binding.role, role), "{plan}: {role:?} as {:?}", binding.role);
+                role
+            }
             Place::Slice { role, offset, bytes } => {
                 let whole = plan.arguments().iter().find(|argument| argument.role == role);
                 let whole = whole.unwrap_or_else(|| panic!("{plan}: {role:?} comes from nowhere"));
-                assert!(role == binding.role && offset + bytes <= whole.bytes, "{plan}: a slice of {role:?}");
+                assert!(stands_for(binding.role, role), "{plan}: {role:?} as {:?}", binding.role);
+                assert!(offset + bytes <= whole.bytes, "{plan}: a slice of {role:?}");
                 assert!(bytes <= caps.max_binding_size, "{plan}: a slice of {role:?}");
                 assert_eq!(offset % u64::from(caps.offset_alignment), 0, "{plan}: a slice of {role:?}");
                 role
@@ -88,6 +112,18 @@ fn reduces(plan: &Plan, Launch { kernel, params, .. }: &Launch) {
     assert!(iterations < ITERATIONS, "{plan}: {iterations} iterations");
     // A chunk of one set ends in u32.
     assert!(u64::from(params.sets) * u64::from(params.chunk) <= u32::MAX.into(), "{plan}");
+}
+
+/// One workgroup, or as many as the channels need.
+fn channels(plan: &Plan, Launch { kernel, params, .. }: &Launch) {
+    let all = params.channels.div_ceil(kernel.workgroup_size());
+    assert!(
+        params.workgroups == all || kernel.name() == "running_update" && params.workgroups == 1,
+        "{plan}"
+    );
+    let iterations =
+        params.channels.div_ceil(params.workgroups * kernel.workgroup_size()) + tree(kernel.workgroup_size());
+    assert!(iterations < ITERATIONS, "{plan}: {iterations} iterations");
 }
 
 fn merges(plan: &Plan, Launch { kernel, params, .. }: &Launch) {

@@ -1,8 +1,8 @@
 //! Plans of every operation in every variant, over shapes and devices that lead to every tuning.
 
 use wgpu_batchnorm::{
-    Activation, Affine, Caps, Dtype, Error, Gathered, Gradients, InferenceOptions, Layer, Momentum, Plan,
-    Residual, RunningStatistics, RunningTarget, Shape, Strategy, Update,
+    Activation, Affine, Caps, Dtype, Error, FoldOptions, Gathered, Gradients, InferenceOptions, Layer,
+    Momentum, Plan, Residual, RunningStatistics, RunningTarget, Shape, Strategy, Update,
 };
 
 /// Every subset of the gradients.
@@ -98,6 +98,11 @@ pub fn of_shape(shape: &Shape, caps: &Caps) -> Vec<Plan> {
         for gradients in some_gradients() {
             plans.push(Plan::frozen_backward(shape, &layer.frozen_backward(gradients), caps));
         }
+    }
+    for affine in [Affine::GammaBeta, Affine::None] {
+        let options = FoldOptions { affine, ..FoldOptions::default() };
+        plans.push(Plan::fold(shape, &options, caps));
+        plans.push(Plan::fold(shape, &FoldOptions { bias: Dtype::F16, ..options }, caps));
     }
     plans.push(Plan::batch_moments(shape, caps));
     plans.push(Plan::batch_gradient_sums(shape, caps));
