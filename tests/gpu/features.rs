@@ -161,6 +161,7 @@ fn run(gpu: &Gpu, surface: &Surface, pass: Pass) -> Verdict {
 
 /// The cells of a feature: which runs each stands for, and whether all of them are right.
 fn cells(gpu: &Gpu, feature: &Feature) -> [&'static str; 7] {
+    let gpu = &gpu.anew();
     let mut runs = Vec::new();
     for &pass in feature.passes {
         for dtype in Dtype::ALL {

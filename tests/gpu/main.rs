@@ -74,7 +74,7 @@ fn main() {
             for gpu in &devices {
                 let gpu = gpu.clone();
                 let trial = Trial::test(format!("{}/{module}::{name}", gpu.name()), move || {
-                    test(&gpu);
+                    test(&gpu.anew());
                     Ok(())
                 });
                 trials.push(trial.with_ignored_flag(absent));

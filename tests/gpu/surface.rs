@@ -22,7 +22,7 @@ use crate::support::surface::Surface;
 pub const TESTS: &[Test] = &[("any_layer", any_layer)];
 
 /// Most of the time goes into compiling: nearly every case has kernels of its own.
-const CASES: u32 = 64;
+const CASES: u32 = 250;
 
 /// A case as proptest shrinks it: numbers, no tensors.
 #[derive(Clone, Debug)]
@@ -160,7 +160,7 @@ fn descriptions() -> impl Strategy<Value = Description> {
 /// Each pass by the plan that the policy picks, and by one of the other strategies.
 fn any_layer(gpu: &Gpu) {
     property::run(CASES, descriptions(), |description| {
-        let surface = description.surface();
+        let (surface, gpu) = (description.surface(), &gpu.anew());
         let (context, shape) = (&gpu.context, surface.case.shape);
         let text = |error: wgpu_batchnorm::Error| error.to_string();
         let (layer, gradients) = (surface.layer, surface.gradients);

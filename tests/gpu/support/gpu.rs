@@ -36,6 +36,12 @@ impl Gpu {
         Self { device, queue, context, adapter, backend: self.backend, profile: self.profile }
     }
 
+    /// The same device with nothing compiled: where each case has kernels of its own, they are not kept.
+    pub fn anew(&self) -> Self {
+        let (device, queue, adapter) = (self.device.clone(), self.queue.clone(), self.adapter.clone());
+        Self { context: Context::new(&device), device, queue, adapter, ..*self }
+    }
+
     /// A second context on the same device: nothing is compiled in it yet.
     pub fn fresh_context(&self) -> Context {
         Context::new(&self.device)
