@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The modules from the words to what users hold. Each uses only modules before it.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "error",
     "role",
     "tensor",
@@ -12,6 +12,7 @@ const ORDER: [&str; 20] = [
     "activation",
     "running",
     "options",
+    "convention",
     "caps",
     "kernel",
     "plan",
@@ -28,7 +29,8 @@ const ORDER: [&str; 20] = [
 ];
 
 /// Those that stand beside, and the words that they use.
-const BESIDE: [(&str, &[&str]); 4] = [
+const BESIDE: [(&str, &[&str]); 5] = [
+    ("state", &["error", "running", "options"]),
     ("cpu", &["error", "tensor", "statistics", "activation", "running", "options"]),
     ("reference", &["error", "tensor", "activation", "running"]),
     ("verify", &[]),
@@ -36,7 +38,7 @@ const BESIDE: [(&str, &[&str]); 4] = [
 ];
 
 /// Words and decisions, up to the text of a shader: the same answer to the same question, wherever and whenever.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "error",
     "role",
     "tensor",
@@ -44,6 +46,7 @@ const PURE: [&str; 11] = [
     "activation",
     "running",
     "options",
+    "convention",
     "caps",
     "kernel",
     "plan",
@@ -331,10 +334,10 @@ fn the_page_is_in_order() {
     let words: Vec<&str> = picture.split_whitespace().map(|word| word.trim_end_matches([',', '/'])).collect();
     let first = words.windows(2).position(|pair| pair == ["error", "role"]).expect("the first words");
     let drawn = words[first..].iter().filter(|word| listed.contains(word)).copied();
-    let (below, right): (Vec<&str>, Vec<&str>) = drawn.partition(|word| ORDER[..9].contains(word));
-    assert_eq!(below, ORDER[..9]);
+    let (below, right): (Vec<&str>, Vec<&str>) = drawn.partition(|word| ORDER[..10].contains(word));
+    assert_eq!(below, ORDER[..10]);
     // How the operations are written is no station on the way.
-    let stations: Vec<&str> = listed[9..].iter().copied().filter(|name| *name != "operation").collect();
+    let stations: Vec<&str> = listed[10..].iter().copied().filter(|name| *name != "operation").collect();
     assert_eq!(right, stations);
 }
 
