@@ -251,6 +251,64 @@ pub enum Error {
         /// Elements needed.
         needs: usize,
     },
+    /// Only one of the running statistics of a state is there.
+    #[error("{argument}: is absent, needs to be given together with {other}")]
+    Unpaired {
+        /// Name of the one that is absent; in a file, its full name.
+        argument: String,
+        /// Name of the one that is there.
+        other: String,
+    },
+    /// A number of batches is negative, or larger than the counter that takes it up.
+    #[error("{argument}: is {got}, needs to be between 0 and {max}")]
+    BatchesTracked {
+        /// Name of the number; in a file, its full name.
+        argument: String,
+        /// Number given.
+        got: i128,
+        /// Most that can be counted.
+        max: u64,
+    },
+    /// There is no state of a layer under a prefix of a file.
+    #[error("prefix: is {prefix:?}, needs to be that of a layer, as one of {found:?}")]
+    NoState {
+        /// Prefix given.
+        prefix: String,
+        /// Prefixes of the layers with running statistics in the file, sorted.
+        found: Vec<String>,
+    },
+    /// A tensor of a file has another storage type than one that can be read.
+    #[error("{tensor}: storage type is {got}, needs to be {needs}")]
+    TensorDtype {
+        /// Full name of the tensor.
+        tensor: String,
+        /// Its storage type.
+        got: String,
+        /// Which storage types are read.
+        needs: &'static str,
+    },
+    /// A tensor of a file has another shape than one of its name needs.
+    #[error("{tensor}: shape is {got:?}, needs to be {needs}")]
+    TensorShape {
+        /// Full name of the tensor.
+        tensor: String,
+        /// Its shape.
+        got: Vec<usize>,
+        /// Which shapes are allowed.
+        needs: &'static str,
+    },
+    /// Two tensors of one layer in a file have different lengths.
+    #[error("{tensor}: has {got} elements, needs {needs}, as {other} has")]
+    TensorLength {
+        /// Full name of the tensor.
+        tensor: String,
+        /// Its elements.
+        got: usize,
+        /// Elements needed.
+        needs: usize,
+        /// Full name of the tensor that has as many.
+        other: String,
+    },
     /// A buffer could not be read back.
     #[error("readback: {reason}")]
     Readback {

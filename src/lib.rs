@@ -86,7 +86,8 @@
 //!
 //! # Conventions
 //!
-//! Where systems differ, the default is PyTorch's answer.
+//! Where systems differ, the default is PyTorch's answer. [`Convention`] has those of ONNX, Keras, TensorFlow and Burn by
+//! their names, and reads eps and momentum as each writes them.
 //!
 //! | question | here | elsewhere |
 //! |---|---|---|
@@ -98,6 +99,12 @@
 //! | empty batch | running statistics stay; dgamma and dbeta are 0 | |
 //! | NaN or infinity in a channel | that channel's y and running variance are NaN, its running mean NaN or the infinity; no other channel's | |
 //! | storage | f32 or f16 tensors; parameters and statistics f32 | |
+//!
+//! # Checkpoints
+//!
+//! [`BatchNormState`] is what a layer knows from its training, under the names that PyTorch gives it. The cargo feature
+//! `safetensors`, which is off by default, reads it from files in that format and writes it to them. The
+//! [example](BatchNormState#examples) goes from a file to a result.
 //!
 //! # Numerics
 //!
@@ -128,7 +135,8 @@
 //! | 0.1 | 30 | 1.87 |
 //!
 //! wgpu is re-exported as [`wgpu`]. No backend is switched on here: that is the application's choice, by
-//! its own dependency on wgpu.
+//! its own dependency on wgpu. With the feature `safetensors` that crate, 0.8, is re-exported as well, without its `std`:
+//! its `serialize_to_file` takes a dependency of the application's own.
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(feature = "cpu"), forbid(unsafe_code))]
@@ -136,6 +144,7 @@
 mod activation;
 mod backward;
 mod caps;
+mod convention;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 mod encode;
@@ -155,16 +164,20 @@ mod running;
 mod running_update;
 mod shader;
 mod stages;
+mod state;
 mod statistics;
 mod tensor;
 mod training;
 pub mod verify;
 
+#[cfg(feature = "safetensors")]
+pub use safetensors;
 pub use wgpu;
 
 pub use activation::Activation;
 pub use backward::{Backward, BackwardBuffers};
 pub use caps::Caps;
+pub use convention::Convention;
 pub use error::Error;
 pub use fold::{Fold, FoldBuffers};
 pub use frozen_backward::{FrozenBackward, FrozenBackwardBuffers};
@@ -186,6 +199,9 @@ pub use stages::{
     InputGradientBuffers, MergeGradientSums, MergeGradientSumsBuffers, MergeMoments, MergeMomentsBuffers,
     Normalize, NormalizeBuffers,
 };
+pub use state::BatchNormState;
+#[cfg(feature = "safetensors")]
+pub use state::StateTensor;
 pub use statistics::{Gathered, GradientSums, Moments, SavedStatistics};
 pub use tensor::{Dtype, Shape};
 pub use training::{Training, TrainingBuffers};

@@ -156,8 +156,9 @@ impl RunningStatistics {
 }
 
 /// What has become of the batches of one channel: 8 bytes of `counters[channel]`, both 0 for a new layer. The caller may
-/// read them back when it likes, and set them, when it takes up a checkpoint: PyTorch's `num_batches_tracked` is the sum of
-/// both.
+/// read them back when it likes, and set them, when it takes up a checkpoint: `updates` is PyTorch's
+/// `num_batches_tracked`, which counts every batch since none is skipped there; see
+/// [`BatchNormState::counters`](crate::BatchNormState::counters).
 ///
 /// ```
 /// use wgpu_batchnorm::RunningCounters;

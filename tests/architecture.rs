@@ -12,6 +12,7 @@ const ORDER: [&str; 21] = [
     "activation",
     "running",
     "options",
+    "convention",
     "caps",
     "kernel",
     "plan",
@@ -29,7 +30,8 @@ const ORDER: [&str; 21] = [
 ];
 
 /// Those that stand beside, and the words that they use.
-const BESIDE: [(&str, &[&str]); 4] = [
+const BESIDE: [(&str, &[&str]); 5] = [
+    ("state", &["error", "running", "options"]),
     ("cpu", &["error", "tensor", "statistics", "activation", "running", "options"]),
     ("reference", &["error", "tensor", "activation", "running"]),
     ("verify", &[]),
@@ -37,7 +39,7 @@ const BESIDE: [(&str, &[&str]); 4] = [
 ];
 
 /// Words and decisions, up to the text of a shader: the same answer to the same question, wherever and whenever.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "error",
     "role",
     "tensor",
@@ -45,6 +47,7 @@ const PURE: [&str; 11] = [
     "activation",
     "running",
     "options",
+    "convention",
     "caps",
     "kernel",
     "plan",
@@ -333,10 +336,10 @@ fn the_page_is_in_order() {
     let words: Vec<&str> = picture.split_whitespace().map(|word| word.trim_end_matches([',', '/'])).collect();
     let first = words.windows(2).position(|pair| pair == ["error", "role"]).expect("the first words");
     let drawn = words[first..].iter().filter(|word| listed.contains(word)).copied();
-    let (below, right): (Vec<&str>, Vec<&str>) = drawn.partition(|word| ORDER[..9].contains(word));
-    assert_eq!(below, ORDER[..9]);
+    let (below, right): (Vec<&str>, Vec<&str>) = drawn.partition(|word| ORDER[..10].contains(word));
+    assert_eq!(below, ORDER[..10]);
     // How the operations are written is no station on the way.
-    let stations: Vec<&str> = listed[9..].iter().copied().filter(|name| *name != "operation").collect();
+    let stations: Vec<&str> = listed[10..].iter().copied().filter(|name| *name != "operation").collect();
     assert_eq!(right, stations);
 }
 

@@ -16,7 +16,7 @@ pub fn run(setup: Setup, filter: Option<&OsStr>) -> Result<ExitCode, Stop> {
     // A backend without an adapter is then a failure, not an omission.
     say(&format!("WGPU_BATCHNORM_REQUIRE={}\n", REQUIRED.join(",")));
     let mut command = cargo();
-    command.args(["test", "--release", "--workspace", "--no-fail-fast"]);
+    command.args(["test", "--release", "--workspace", "--all-features", "--no-fail-fast"]);
     if let Some(filter) = filter {
         command.arg("--").arg(filter);
     }
