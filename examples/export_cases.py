@@ -8,17 +8,37 @@ Needs torch and safetensors.
 """
 
 import argparse
+import math
 import pathlib
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
 F32, F16 = torch.float32, torch.float16
 
 
 def case(name, dims, offset=0.0, scale=1.0, *, dtype=F32, layout="channels_first", mode="train", affine="weight bias",
-         running=True, gradient=True, eps=1e-5, momentum="0.1", biased=False, batches=None, constant=False):
+         running=True, gradient=True, eps=1e-5, momentum="0.1", biased=False, batches=None, constant=False,
+         activation="identity", residual=False, update=None, stats=None, poison=None):
     return dict(locals())
+
+
+# Under the name of a case: that of the metadata, its numbers, and PyTorch's own.
+ACTIVATIONS = {
+    "identity": ("identity", {}, lambda z: z),
+    "relu": ("relu", {}, F.relu),
+    "relu6": ("relu6", {}, F.relu6),
+    "leaky": ("leaky_relu", {}, F.leaky_relu),
+    "leaky_steep": ("leaky_relu", {"alpha": "-1.75"}, lambda z: F.leaky_relu(z, -1.75)),
+    "clamp": ("clamp", {"lo": "-0.5", "hi": "0.75"}, lambda z: F.hardtanh(z, -0.5, 0.75)),
+    "clamp_below": ("clamp", {"lo": "-inf", "hi": "0.5"}, lambda z: F.hardtanh(z, -math.inf, 0.5)),
+    "sigmoid": ("sigmoid", {}, F.sigmoid),
+    "tanh": ("tanh", {}, F.tanh),
+    "silu": ("silu", {}, F.silu),
+    "gelu": ("gelu", {}, lambda z: F.gelu(z, approximate="tanh")),
+}
+LAST = {"layout": "channels_last"}
 
 
 CASES = [
@@ -62,6 +82,98 @@ CASES = [
     case("scale_1e6", (16, 6, 50), 1e6, 1e6),
 ]
 
+# Every activation, in both types and layouts, with and without a residual.
+for name in ACTIVATIONS:
+    acts = {"activation": name}
+    if name != "identity":
+        CASES += [
+            case(f"{name}", (6, 12, 9, 7), 0.5, **acts),
+            case(f"{name}_f16", (6, 12, 9, 7), 1e2, 3.0, dtype=F16, **acts),
+        ]
+    CASES += [
+        case(f"{name}_residual_last", (6, 9, 7, 12), 1e4, residual=True, **LAST, **acts),
+        case(f"{name}_residual_last_f16", (6, 9, 7, 13), 2.0, dtype=F16, residual=True, **LAST, **acts),
+        case(f"{name}_residual_eval_1e3", (4, 7, 6, 5), 1e3, mode="eval", residual=True, **acts),
+    ]
+CASES += [
+    case("relu_1e6", (8, 12, 9, 9), 1e6, activation="relu"),
+    case("relu_residual_1e6_last", (8, 9, 9, 12), 1e6, residual=True, activation="relu", **LAST),
+    case("silu_residual_1e6", (8, 12, 9, 9), 1e6, residual=True, activation="silu"),
+    case("gelu_1e6_last", (8, 9, 9, 12), -1e6, activation="gelu", **LAST),
+    case("tanh_scale_1e_minus_6", (16, 6, 50), 0.0, 1e-6, activation="tanh"),
+    case("relu_flat", (33, 130), activation="relu"),
+    case("silu_residual_flat_f16", (33, 131), dtype=F16, residual=True, activation="silu"),
+    case("relu_wide", (7, 2048, 3), activation="relu", residual=True),
+    case("relu_tiny_batch", (2, 9), activation="relu"),
+    case("relu_constant_channel", (6, 4, 5, 5), 3.3, constant=True, affine="weight", activation="relu"),
+    case("gelu_constant_channel_residual", (6, 4, 5, 5), 3.3, constant=True, residual=True, activation="gelu"),
+    case("relu_forward_only", (4, 6, 10), gradient=False, residual=True, activation="relu"),
+
+    # Through running statistics.
+    case("eval_gradient", (4, 6, 5, 7), 2.0, mode="eval"),
+    case("eval_gradient_last", (4, 5, 7, 6), 2.0, mode="eval", **LAST),
+    case("eval_gradient_f16", (4, 6, 5, 7), 2.0, mode="eval", dtype=F16),
+    case("eval_gradient_last_f16", (4, 5, 7, 6), 2.0, mode="eval", dtype=F16, **LAST),
+    case("eval_gradient_1e4", (8, 12, 9, 9), 1e4, mode="eval"),
+    case("eval_gradient_1e6_last", (8, 9, 9, 12), 1e6, mode="eval", **LAST),
+    case("eval_gradient_no_affine", (4, 6, 10), 2.0, mode="eval", affine=""),
+    case("eval_gradient_weight_only", (4, 6, 10), 2.0, mode="eval", affine="weight"),
+    case("eval_gradient_bias_only", (4, 6, 10), 2.0, mode="eval", affine="bias"),
+    case("eval_gradient_no_running", (4, 6, 5, 7), 2.0, mode="eval", running=False),
+    case("eval_gradient_stats_batch", (4, 6, 5, 7), 2.0, mode="eval", stats="batch"),
+    case("eval_gradient_flat_f16", (33, 131), mode="eval", dtype=F16),
+    case("eval_relu", (4, 6, 5, 7), 2.0, mode="eval", activation="relu"),
+    case("eval_relu_last_f16", (4, 5, 7, 6), 2.0, mode="eval", dtype=F16, activation="relu", **LAST),
+    case("eval_silu_1e6", (8, 12, 9, 9), 1e6, mode="eval", activation="silu"),
+    case("eval_gelu_residual_last_f16", (4, 5, 7, 6), 2.0, mode="eval", dtype=F16, residual=True, activation="gelu",
+         **LAST),
+    case("eval_relu_stats_batch", (4, 6, 5, 7), 2.0, mode="eval", stats="batch", residual=True, activation="relu"),
+    case("train_stats_batch", (4, 6, 5, 7), 2.0, stats="batch"),
+    case("train_stats_running", (4, 6, 5, 7), 2.0, stats="running"),
+    case("train_stats_running_last_f16", (4, 5, 7, 6), 2.0, stats="running", dtype=F16, **LAST),
+    case("train_stats_running_relu", (4, 6, 5, 7), 2.0, stats="running", residual=True, activation="relu"),
+    case("train_stats_running_silu_1e4", (8, 12, 9, 9), 1e4, stats="running", activation="silu"),
+
+    # How the running statistics follow.
+    case("momentum_0", (4, 6, 10), 2.0, momentum="0.0", update="always"),
+    case("momentum_1_biased", (4, 6, 10), 1e4, momentum="1.0", biased=True, update="always"),
+    case("momentum_negative", (4, 6, 10), 2.0, momentum="-0.5", update="always"),
+    case("cumulative_first_1e6", (8, 6, 10), 1e6, momentum="cumulative", update="always"),
+    case("cumulative_100th_biased_last", (8, 10, 6), 1e3, momentum="cumulative", batches=99, biased=True,
+         update="always", **LAST),
+    case("cumulative_relu_residual", (4, 6, 10), 2.0, momentum="cumulative", batches=3, update="always",
+         residual=True, activation="relu"),
+    case("finite", (4, 6, 10), 2.0, update="finite"),
+    case("finite_nan", (4, 6, 10), 2.0, update="finite", poison="nan"),
+    case("finite_nan_last_f16", (4, 10, 6), 2.0, update="finite", poison="nan", dtype=F16, **LAST),
+    case("finite_inf", (4, 6, 10), 2.0, update="finite", poison="inf"),
+    case("finite_minus_inf_cumulative", (4, 6, 10), 2.0, update="finite", poison="-inf", momentum="cumulative",
+         batches=5),
+    case("finite_nan_relu_residual", (4, 6, 10), 2.0, update="finite", poison="nan", residual=True, activation="relu"),
+    case("finite_nan_silu", (4, 6, 10), 2.0, update="finite", poison="nan", activation="silu"),
+    case("finite_layer_nan", (4, 6, 10), 2.0, update="finite_layer", poison="nan"),
+    case("finite_layer_cumulative", (4, 6, 10), 2.0, update="finite_layer", momentum="cumulative", batches=2),
+    case("finite_nan_counted", (4, 6, 10), 2.0, update="finite", poison="nan", batches=8),
+    case("always_inf", (4, 6, 10), 2.0, update="always", poison="inf"),
+    case("always_nan", (4, 6, 10), 2.0, update="always", poison="nan"),
+    case("never", (4, 6, 10), 2.0, update="never"),
+    case("never_nan_f16", (4, 6, 10), 2.0, update="never", poison="nan", dtype=F16),
+    case("never_stats_running_relu", (4, 6, 10), 2.0, update="never", stats="running", activation="relu"),
+    case("finite_nan_stats_running", (4, 6, 10), 2.0, update="finite", stats="running", poison="nan"),
+
+    # Parameters that are absent.
+    case("relu_no_affine", (4, 6, 10), 2.0, affine="", activation="relu"),
+    case("relu_weight_only_last", (4, 10, 6), 2.0, affine="weight", activation="relu", **LAST),
+    case("silu_bias_only_residual", (4, 6, 10), 2.0, affine="bias", residual=True, activation="silu"),
+    case("gelu_no_affine_residual_f16", (4, 6, 10), 2.0, affine="", residual=True, dtype=F16, activation="gelu"),
+    case("clamp_weight_only_f16", (4, 6, 10), 2.0, affine="weight", dtype=F16, activation="clamp"),
+    case("leaky_bias_only", (4, 6, 10), 2.0, affine="bias", activation="leaky"),
+    case("tanh_bias_only_eval", (4, 6, 10), 2.0, affine="bias", mode="eval", activation="tanh"),
+    case("sigmoid_no_affine_eval", (4, 6, 10), 2.0, affine="", mode="eval", residual=True, activation="sigmoid"),
+    case("relu_weight_only_eval_last", (4, 10, 6), 2.0, affine="weight", mode="eval", activation="relu", **LAST),
+]
+assert len({spec["name"] for spec in CASES}) == len(CASES)
+
 
 def make(index, spec):
     """The inputs of a case, as stored."""
@@ -78,6 +190,8 @@ def make(index, spec):
     x = x + spec["offset"] + spec["scale"] * normal(channels).reshape(per_channel)
     if spec["constant"]:
         x.select(axis, 1).fill_(spec["offset"])
+    if spec["poison"]:
+        x[tuple(int(dim == axis) for dim in range(x.dim()))] = float(spec["poison"])
     tensors = {"x": x.to(spec["dtype"])}
     if "weight" in spec["affine"]:
         tensors["weight"] = (1 + 0.5 * normal(channels)).float()
@@ -88,49 +202,84 @@ def make(index, spec):
         tensors["running_var"] = (spec["scale"] ** 2 * (1 + 0.2 * normal(channels)).abs().add(0.1)).float()
     if spec["gradient"]:
         tensors["grad_output"] = normal(*spec["dims"]).to(spec["dtype"])
+    if spec["residual"]:
+        tensors["residual"] = (1.5 * normal(*spec["dims"])).to(spec["dtype"])
+    activation, numbers, _ = ACTIVATIONS[spec["activation"]]
     metadata = {"mode": spec["mode"], "layout": spec["layout"], "eps": repr(spec["eps"]),
-                "momentum": spec["momentum"], "activation": "identity",
-                "running_var": "biased" if spec["biased"] else "unbiased"}
+                "momentum": spec["momentum"], "activation": activation,
+                "running_var": "biased" if spec["biased"] else "unbiased", **numbers}
+    metadata |= {key: spec[key] for key in ("update", "stats") if spec[key] is not None}
     if spec["batches"] is not None:
         metadata["num_batches_tracked"] = str(spec["batches"])
     return axis, tensors, metadata
+
+
+def by_batch(spec):
+    """Whether the forward and the backward pass go through the statistics of the batch."""
+    forward = spec["mode"] == "train" or not spec["running"]
+    return forward, {"batch": True, "running": False, None: forward}[spec["stats"]]
 
 
 def run(spec, axis, tensors, dtype):
     """What PyTorch makes of the stored inputs, computing in `dtype`."""
     given = {name: tensor.to(dtype) for name, tensor in tensors.items()}
     x = given["x"].movedim(axis, 1).detach().requires_grad_()
+    residual = given["residual"].movedim(axis, 1).detach().requires_grad_() if spec["residual"] else None
     weight, bias = given.get("weight"), given.get("bias")
-    parameters = [parameter.requires_grad_() for parameter in (weight, bias) if parameter is not None]
+    leaves = {"grad_input": x, "grad_weight": weight, "grad_bias": bias, "grad_residual": residual}
+    leaves = {name: leaf.requires_grad_() for name, leaf in leaves.items() if leaf is not None}
     mean, var = given.get("running_mean"), given.get("running_var")
-    old_var = None if var is None else var.clone()
     momentum = 1 / ((spec["batches"] or 0) + 1) if spec["momentum"] == "cumulative" else float(spec["momentum"])
-    by_batch = spec["mode"] == "train" or mean is None
-    y = torch.nn.functional.batch_norm(x, mean, var, weight, bias, by_batch, momentum, spec["eps"])
+
+    def layer(batch, mean, var):
+        z = F.batch_norm(x, mean, var, weight, bias, batch, momentum, spec["eps"])
+        return ACTIVATIONS[spec["activation"]][2](z if residual is None else z + residual)
+
+    forward, backward = by_batch(spec)
+    running = [None if value is None else value.clone() for value in (mean, var)]
+    y = layer(forward, *running)
     results = {"output": y.movedim(1, axis)}
     if spec["mode"] == "train":
         values = x.detach().transpose(0, 1).flatten(1)
         results["batch_mean"] = values.mean(1)
         results["batch_var"] = values.var(1, correction=0)
         if mean is not None:
-            if spec["biased"]:
-                var = (1 - momentum) * old_var + momentum * results["batch_var"]
-            results |= {"new_running_mean": mean, "new_running_var": var}
+            results |= follow(spec, momentum, [mean, var], running, results["batch_mean"], results["batch_var"])
     if spec["gradient"]:
-        leaves = torch.autograd.grad(y, [x, *parameters], given["grad_output"].movedim(axis, 1))
-        results["grad_input"] = leaves[0].movedim(1, axis)
-        names = [f"grad_{name}" for name in ("weight", "bias") if name in given]
-        results |= dict(zip(names, leaves[1:]))
+        if backward != forward:
+            y = layer(backward, *([None, None] if backward else [mean, var]))
+        gradients = torch.autograd.grad(y, list(leaves.values()), given["grad_output"].movedim(axis, 1))
+        results |= dict(zip(leaves, gradients))
+        for name in {"grad_input", "grad_residual"} & set(leaves):
+            results[name] = results[name].movedim(1, axis)
     return {name: result.detach().contiguous() for name, result in results.items()}
 
 
+def follow(spec, momentum, old, new, batch_mean, batch_var):
+    """The running statistics after the batch; `new` are PyTorch's own, which let every batch in."""
+    if spec["biased"]:
+        new[1] = (1 - momentum) * old[1] + momentum * batch_var
+    finite = batch_mean.isfinite() & batch_var.isfinite()
+    accepted = {"never": torch.zeros_like(finite), "finite": finite, "finite_layer": finite.all().expand_as(finite)}
+    accepted = accepted.get(spec["update"], torch.ones_like(finite))
+    names = ("new_running_mean", "new_running_var")
+    results = {name: torch.where(accepted, *pair) for name, *pair in zip(names, new, old)}
+    counted = spec["update"] in ("finite", "finite_layer") or spec["update"] and spec["momentum"] == "cumulative"
+    if counted and spec["update"] != "never":
+        results["new_num_batches_tracked"] = torch.tensor((spec["batches"] or 0) + 1)
+    return results
+
+
 def peer(spec, axis, tensors, expected):
-    """PyTorch's float32 errors by the bounds that run_case holds us to."""
+    """PyTorch's float32 errors by the bounds that run_case holds us to, for layers that only normalize."""
+    forward, backward = by_batch(spec)
+    frozen = spec["gradient"] and not (forward and backward)
+    if spec["activation"] != "identity" or spec["residual"] or spec["poison"] or frozen:
+        return {}
     actual = run(spec, axis, tensors, F32)
     x = tensors["x"].double().movedim(axis, 1).transpose(0, 1).flatten(1)
-    by_batch = spec["mode"] == "train" or not spec["running"]
-    mean = x.mean(1) if by_batch else tensors["running_mean"].double()
-    var = x.var(1, correction=0) if by_batch else tensors["running_var"].double()
+    mean = x.mean(1) if forward else tensors["running_mean"].double()
+    var = x.var(1, correction=0) if forward else tensors["running_var"].double()
     invstd = 1 / (var + spec["eps"]).sqrt()
     weight = tensors.get("weight", torch.ones(len(x))).double()
     x_hat = ((x - mean[:, None]) * invstd[:, None]).abs().max()
@@ -155,8 +304,8 @@ def main():
         expected = run(spec, axis, tensors, torch.float64)
         save_file(tensors, arguments.dir / f"{spec['name']}.safetensors", metadata)
         save_file(expected, arguments.dir / f"{spec['name']}.expected.safetensors")
-        if arguments.peer:
-            errors = peer(spec, axis, tensors, expected)
+        errors = peer(spec, axis, tensors, expected) if arguments.peer else {}
+        if errors:
             print(f"{spec['name']:<26}" + "".join(f" {name} {error:.3g}" for name, error in errors.items()))
     print(f"{len(CASES)} cases in {arguments.dir}")
 

@@ -1,14 +1,16 @@
 //! A case: a file that was found to be complete and consistent.
 
 use wgpu_batchnorm::reference::Statistics;
-use wgpu_batchnorm::{Affine, Dtype, Gradients, RunningVariance, Shape};
+use wgpu_batchnorm::{
+    Activation, Affine, Dtype, Gradients, Layer, Residual, RunningCounters, RunningStatistics, Shape,
+};
 
-use crate::metadata::{Metadata, Mode};
+use crate::metadata::{Metadata, Mode, Source};
 use crate::storage;
 use crate::tensors::{File, Stored, Tensor};
 
-const TENSORS: [&str; 7] =
-    ["x", "weight", "bias", "running_mean", "running_var", "grad_output", "num_batches_tracked"];
+const TENSORS: [&str; 8] =
+    ["x", "weight", "bias", "residual", "running_mean", "running_var", "grad_output", "num_batches_tracked"];
 
 /// One step of a layer, with all that goes into it.
 pub struct Case {
@@ -17,10 +19,16 @@ pub struct Case {
     pub channel_axis: usize,
     pub shape: Shape,
     pub eps: f64,
+    pub activation: Activation,
+    /// Weight of the new value.
     pub momentum: f64,
-    pub variance: RunningVariance,
-    /// In the bytes of x's type, as is `grad_output`.
+    /// How the running statistics follow the batch, if they do.
+    pub following: Option<RunningStatistics>,
+    batches: u32,
+    stats: Option<Source>,
+    /// In the bytes of x's type, as are `residual` and `grad_output`.
     pub x: Vec<u8>,
+    pub residual: Option<Vec<u8>>,
     pub grad_output: Option<Vec<u8>>,
     pub weight: Option<Vec<f64>>,
     pub bias: Option<Vec<f64>>,
@@ -39,26 +47,14 @@ impl Case {
         };
         let metadata = Metadata::new(file, x.dims.len())?;
         let shape = Shape::new(&x.dims, metadata.channel_axis, dtype).map_err(|error| error.to_string())?;
-        if file.tensors.contains_key("residual") {
-            return Err("residual: is given, but adding one is not supported yet".into());
-        }
-        let grad_output = match file.tensors.get("grad_output") {
-            None => None,
-            Some(_) if metadata.mode == Mode::Eval => {
-                return Err(
-                    "grad_output: is given with mode eval, but gradients in inference are not supported yet"
-                        .into(),
-                );
+        let like_x = |name: &str| match file.tensors.get(name) {
+            None => Ok(None),
+            Some(Tensor { dtype, dims, bytes }) if *dtype == x.dtype && *dims == x.dims => {
+                Ok(Some(bytes.clone()))
             }
-            Some(gradient) if gradient.dtype == x.dtype && gradient.dims == x.dims => {
-                Some(gradient.bytes.clone())
-            }
-            Some(gradient) => {
+            Some(Tensor { dtype, dims, .. }) => {
                 let needs = format!("{} {:?} like x", x.dtype, x.dims);
-                return Err(format!(
-                    "grad_output: is {} {:?}, needs to be {needs}",
-                    gradient.dtype, gradient.dims
-                ));
+                Err(format!("{name}: is {dtype} {dims:?}, needs to be {needs}"))
             }
         };
         let parameter = |name: &str| parameter(name, file.tensors.get(name), &shape);
@@ -68,6 +64,9 @@ impl Case {
             (Some(_), None) => return Err("running_var: is absent, but running_mean is given".into()),
             (None, Some(_)) => return Err("running_mean: is absent, but running_var is given".into()),
         };
+        if metadata.stats == Some(Source::Running) && running.is_none() {
+            return Err("metadata stats: is \"running\", needs running_mean and running_var, or batch".into());
+        }
         let mut unknown: Vec<_> =
             file.tensors.keys().filter(|name| !TENSORS.contains(&name.as_str())).cloned().collect();
         unknown.sort();
@@ -79,10 +78,14 @@ impl Case {
             channel_axis: metadata.channel_axis,
             shape,
             eps: metadata.eps,
+            activation: metadata.activation,
             momentum: metadata.momentum,
-            variance: metadata.variance,
+            following: metadata.following,
+            batches: metadata.batches,
+            stats: metadata.stats,
             x: x.bytes.clone(),
-            grad_output,
+            residual: like_x("residual")?,
+            grad_output: like_x("grad_output")?,
             weight: parameter("weight")?,
             bias: parameter("bias")?,
             running,
@@ -100,7 +103,24 @@ impl Case {
     }
 
     pub fn gradients(&self) -> Gradients {
-        Gradients { dx: true, dgamma: self.weight.is_some(), dbeta: self.bias.is_some(), dresidual: false }
+        Gradients {
+            dx: true,
+            dgamma: self.weight.is_some(),
+            dbeta: self.bias.is_some(),
+            dresidual: self.residual.is_some(),
+        }
+    }
+
+    /// What the operations of the case are described by.
+    pub fn layer(&self) -> Layer {
+        let residual = if self.residual.is_some() { Residual::Added } else { Residual::None };
+        let running = self.updated_statistics().and(self.following);
+        Layer { eps: self.eps as f32, affine: self.affine(), residual, activation: self.activation, running }
+    }
+
+    /// Whether the layer does no more than normalize.
+    pub fn is_plain(&self) -> bool {
+        self.activation == Activation::Identity && self.residual.is_none()
     }
 
     /// The statistics that x is normalized by, where they are given; else it is normalized by its own.
@@ -108,7 +128,23 @@ impl Case {
         self.running.as_ref().filter(|_| self.mode == Mode::Eval)
     }
 
-    /// The running statistics that the step updates.
+    /// The statistics that the backward pass takes for constants; else it goes through those of the batch.
+    pub fn frozen_statistics(&self) -> Option<&Statistics> {
+        match self.stats {
+            Some(Source::Batch) => None,
+            Some(Source::Running) => self.running.as_ref(),
+            None => self.given_statistics(),
+        }
+    }
+
+    /// The counters of all channels before the step, where its update needs some.
+    pub fn counters(&self) -> Option<Vec<RunningCounters>> {
+        let needed = self.layer().running.is_some_and(|running| running.needs_counters());
+        let before = RunningCounters { updates: self.batches, skipped: 0 };
+        needed.then(|| vec![before; self.shape.channels() as usize])
+    }
+
+    /// The running statistics that the step updates, or leaves as they are.
     pub fn updated_statistics(&self) -> Option<&Statistics> {
         self.running.as_ref().filter(|_| self.mode == Mode::Train)
     }
@@ -117,12 +153,16 @@ impl Case {
         storage::decode(self.shape.dtype(), &self.x)
     }
 
+    pub fn residual(&self) -> Option<Vec<f64>> {
+        self.residual.as_ref().map(|bytes| storage::decode(self.shape.dtype(), bytes))
+    }
+
     pub fn grad_output(&self) -> Option<Vec<f64>> {
         self.grad_output.as_ref().map(|bytes| storage::decode(self.shape.dtype(), bytes))
     }
 }
 
-/// As in `train, 8x3x5x7 f32, channel axis 1`.
+/// As in `train, 8x3x5x7 f32, channel axis 1, relu, residual`.
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mode = match self.mode {
@@ -130,7 +170,14 @@ impl std::fmt::Display for Case {
             Mode::Eval => "eval",
         };
         let dims = self.dims.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
-        write!(f, "{mode}, {dims} {}, channel axis {}", self.shape.dtype(), self.channel_axis)
+        write!(f, "{mode}, {dims} {}, channel axis {}", self.shape.dtype(), self.channel_axis)?;
+        if self.activation != Activation::Identity {
+            write!(f, ", {}", self.activation.name())?;
+        }
+        if self.residual.is_some() {
+            write!(f, ", residual")?;
+        }
+        Ok(())
     }
 }
 

@@ -4,15 +4,16 @@ use std::error::Error;
 use std::path::Path;
 
 use wgpu_batchnorm::Dtype;
-use wgpu_batchnorm::reference::{self, Statistics};
+use wgpu_batchnorm::reference;
 use wgpu_batchnorm::verify::{self, Comparison};
 
-use crate::bounds::{Bounds, Quantity, Step};
+use crate::bounds::Quantity;
 use crate::case::Case;
 use crate::execute::Results;
 use crate::print;
 use crate::storage;
-use crate::tensors::{File, Stored};
+use crate::tensors::{File, Stored, Tensor};
+use crate::truth::Truth;
 
 /// Prints the errors of all results; whether all are within their bounds.
 pub fn compare(path: &Path, case: &Case, results: &Results) -> Result<bool, Box<dyn Error>> {
@@ -24,47 +25,24 @@ pub fn compare(path: &Path, case: &Case, results: &Results) -> Result<bool, Box<
         _ => Some(File::read(&beside).map_err(|reason| format!("{} {reason}", beside.display()))?),
     };
     let truth = Truth::of(case)?;
-    let bounds = Bounds::of(&Step {
-        shape: &case.shape,
-        x: &truth.x,
-        statistics: &truth.statistics,
-        eps: case.eps,
-        gamma: case.weight.as_deref(),
-        dy: truth.dy.as_deref(),
-        running: case.updated_statistics().map(|running| (running, case.momentum)),
-    });
+    let (forward, backward) = (truth.forward_bounds(case), truth.backward_bounds(case));
     let mut within = true;
     let mut used = Vec::new();
     for (quantity, actual) in results {
         let key = expected_name(*quantity);
+        let bounds = backward.as_ref().filter(|_| is_gradient(*quantity)).unwrap_or(&forward);
         let judgement = match expected.as_ref().and_then(|file| file.tensors.get(key)) {
             Some(tensor) => {
                 used.push(key);
-                let dims = if is_tensor(*quantity) { case.dims.clone() } else { vec![actual.len()] };
-                let (in_f32, values) = match tensor.dtype {
-                    Stored::F32 => (true, storage::decode(Dtype::F32, &tensor.bytes)),
-                    Stored::F64 => (false, doubles(&tensor.bytes)),
-                    other => {
-                        return Err(format!(
-                            "{}: {key}: is {other}, needs to be F64 or F32",
-                            beside.display()
-                        )
-                        .into());
-                    }
-                };
-                if tensor.dims != dims {
-                    let got = &tensor.dims;
-                    return Err(
-                        format!("{}: {key}: is {got:?}, needs to be {dims:?}", beside.display()).into()
-                    );
-                }
+                let (in_f32, values) = expected_values(*quantity, case, tensor)
+                    .map_err(|reason| format!("{}: {key}: {reason}", beside.display()))?;
                 bounds.judge(*quantity, actual, &values, in_f32)
             }
             None => bounds.judge(*quantity, actual, truth.value(*quantity), false),
         };
         let against = if used.last() == Some(&key) { "expected" } else { "reference" };
         within &= line(judgement.quantity.name(), &judgement.comparison, judgement.bound, against);
-        if *quantity == Quantity::Output && case.given_statistics().is_none() {
+        if *quantity == Quantity::Output && case.is_plain() && case.given_statistics().is_none() {
             within &= constant_channels(case, &truth.x, actual);
         }
     }
@@ -76,6 +54,28 @@ pub fn compare(path: &Path, case: &Case, results: &Results) -> Result<bool, Box<
     Ok(within)
 }
 
+/// Whether they are in f32, and the values.
+fn expected_values(quantity: Quantity, case: &Case, tensor: &Tensor) -> Result<(bool, Vec<f64>), String> {
+    let channels = case.shape.channels() as usize;
+    let dims = match quantity {
+        _ if quantity.is_tensor() => case.dims.clone(),
+        _ if quantity.is_count() => Vec::new(),
+        _ => vec![channels],
+    };
+    let values = match tensor.dtype {
+        // One count for all channels.
+        Stored::I64 if quantity.is_count() => (false, counts(&tensor.bytes).repeat(channels)),
+        other if quantity.is_count() => return Err(format!("is {other}, needs to be I64")),
+        Stored::F32 => (true, storage::decode(Dtype::F32, &tensor.bytes)),
+        Stored::F64 => (false, doubles(&tensor.bytes)),
+        other => return Err(format!("is {other}, needs to be F64 or F32")),
+    };
+    if tensor.dims != dims {
+        return Err(format!("is {:?}, needs to be {dims:?}", tensor.dims));
+    }
+    Ok(values)
+}
+
 fn line(name: &str, comparison: &Comparison, bound: f64, against: &str) -> bool {
     let Comparison { worst, worst_relative, worst_of_bound, .. } = *comparison;
     let relative = if worst_relative.is_nan() { "-".to_owned() } else { format!("{worst_relative:.1e}") };
@@ -84,7 +84,7 @@ fn line(name: &str, comparison: &Comparison, bound: f64, against: &str) -> bool 
         false => format!("OUT OF BOUNDS: {comparison}"),
     };
     print(&format!(
-        "  {name:<13} absolute {worst:<8.1e} relative {relative:<8} against {against:<10} {verdict}"
+        "  {name:<19} absolute {worst:<8.1e} relative {relative:<8} against {against:<10} {verdict}"
     ));
     comparison.passed()
 }
@@ -117,63 +117,19 @@ fn constant_channels(case: &Case, x: &[f64], output: &[f64]) -> bool {
     line("  constant x", &verify::compare(&actual, &expected, |_| 0.0), 0.0, "bias")
 }
 
-/// The results by the f64 reference.
-struct Truth {
-    x: Vec<f64>,
-    dy: Option<Vec<f64>>,
-    /// What x is normalized by.
-    statistics: Statistics,
-    output: Vec<f64>,
-    running: Statistics,
-    gradients: reference::Gradients,
-}
-
-impl Truth {
-    fn of(case: &Case) -> Result<Self, wgpu_batchnorm::Error> {
-        let (shape, x, dy) = (&case.shape, case.x(), case.grad_output());
-        let (gamma, beta) = (case.weight.as_deref(), case.bias.as_deref());
-        let statistics = match case.given_statistics() {
-            Some(given) => given.clone(),
-            None => reference::statistics(shape, &x)?,
-        };
-        let output = reference::normalize(shape, &x, &statistics, gamma, beta, case.eps)?;
-        let running = match case.updated_statistics() {
-            Some(old) => reference::update_running(shape, old, &statistics, case.momentum, case.variance)?,
-            None => Statistics::default(),
-        };
-        let gradients = match &dy {
-            Some(dy) => reference::backward(shape, &x, dy, &statistics, gamma, case.eps)?,
-            None => reference::Gradients::default(),
-        };
-        Ok(Self { x, dy, statistics, output, running, gradients })
-    }
-
-    fn value(&self, quantity: Quantity) -> &[f64] {
-        match quantity {
-            Quantity::Output => &self.output,
-            Quantity::BatchMean => &self.statistics.mean,
-            Quantity::BatchVar => &self.statistics.variance,
-            Quantity::RunningMean => &self.running.mean,
-            Quantity::RunningVar => &self.running.variance,
-            Quantity::GradInput => &self.gradients.dx,
-            Quantity::GradWeight => &self.gradients.dgamma,
-            Quantity::GradBias => &self.gradients.dbeta,
-        }
-    }
-}
-
 /// Under which name a file of expected values has it.
 fn expected_name(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::RunningMean => "new_running_mean",
         Quantity::RunningVar => "new_running_var",
+        Quantity::NumBatchesTracked => "new_num_batches_tracked",
         other => other.name(),
     }
 }
 
-/// Whether it has the dimensions of x, not one value per channel.
-pub fn is_tensor(quantity: Quantity) -> bool {
-    matches!(quantity, Quantity::Output | Quantity::GradInput)
+fn is_gradient(quantity: Quantity) -> bool {
+    use Quantity::{GradBias, GradInput, GradResidual, GradWeight};
+    matches!(quantity, GradInput | GradWeight | GradBias | GradResidual)
 }
 
 fn doubles(bytes: &[u8]) -> Vec<f64> {
@@ -181,4 +137,9 @@ fn doubles(bytes: &[u8]) -> Vec<f64> {
         .into_iter()
         .map(|bits| f64::from_bits(u64::from_le(bits)))
         .collect()
+}
+
+fn counts(bytes: &[u8]) -> Vec<f64> {
+    let counts = bytemuck::pod_collect_to_vec::<u8, i64>(bytes);
+    counts.into_iter().map(|count| i64::from_le(count) as f64).collect()
 }

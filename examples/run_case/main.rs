@@ -2,12 +2,15 @@
 //!
 //! `cargo run --release --example run_case -- --help`
 
+mod activation;
 #[path = "../support/adapter.rs"]
 mod adapter;
 #[path = "../support/bounds.rs"]
 mod bounds;
 mod case;
 mod compare;
+mod device;
+mod differentiate;
 mod execute;
 #[path = "../support/guard.rs"]
 mod guard;
@@ -15,7 +18,9 @@ mod metadata;
 mod output;
 #[path = "../support/storage.rs"]
 mod storage;
+mod tail;
 mod tensors;
+mod truth;
 
 use std::error::Error;
 use std::io::Write;
@@ -23,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use case::Case;
-use execute::Device;
+use device::Device;
 use output::Folder;
 use tensors::File;
 
@@ -38,22 +43,31 @@ Metadata, all strings:
   channel_axis    an integer; below 0 it counts from the last dimension
   eps             1e-5 by default
   momentum        weight of the new value, as in PyTorch, 0.1 by default; or cumulative, which is 1 / (n + 1) with
-  num_batches_tracked  the n batches seen before this one, as metadata or as an I64 tensor; 0 by default
+  num_batches_tracked  the n batches seen before this one, as metadata or as an I64 tensor; 0 by default; read where
+                  they are counted, with cumulative, finite or finite_layer
   running_var     unbiased (the default) or biased: which variance the running one takes
-  activation      identity (the default)
+  update          always (the default), finite: only channels whose batch statistics are finite, finite_layer: only if
+                  all are, or never: the running statistics stay as they are
+  stats           batch or running: what the backward pass goes through, its gradients being those of a layer that is
+                  normalized by them; by default what the forward pass is normalized by
+  activation      identity (the default), relu, relu6, leaky_relu with alpha (0.01 by default), clamp with lo and hi,
+                  sigmoid, tanh, silu, or gelu in its tanh form
 Tensors:
   x                          F32 or F16, rank 2 or more
   weight, bias               F32, one value per channel; each may be absent
   running_mean, running_var  F32, one value per channel; both or neither
-  grad_output                shape and type of x, with mode train
+  residual                   shape and type of x: output = activation(weight x_hat + bias + residual)
+  grad_output                shape and type of x
 
 Without running statistics, mode eval normalizes by the batch's own, as PyTorch's modules do then.
 
-With --out, writes DIR/NAME.safetensors: output and grad_input in x's type; in F32 batch_mean, batch_var (biased), the
-updated running_mean and running_var, grad_weight and grad_bias, as far as the case implies them.
-Without it, compares each result with the tensor of the same name (new_running_mean and new_running_var for the updated
-statistics), F64 or F32, in NAME.expected.safetensors beside the case, else with the f64 reference, and prints the worst
-absolute error, that by the largest expected value, and how much of its bound the value nearest to it uses up:
+With --out, writes DIR/NAME.safetensors: output, grad_input and grad_residual in x's type; in F32 batch_mean, batch_var
+(biased), the updated running_mean and running_var, grad_weight and grad_bias; num_batches_tracked after the batch, one
+I64, where they are counted; as far as the case implies them.
+Without it, compares each result with the tensor of the same name (new_running_mean, new_running_var and
+new_num_batches_tracked for what is updated), F64 or F32, the last I64, in NAME.expected.safetensors beside the case,
+else with the f64 reference, and prints the worst absolute error, that by the largest expected value, and how much of
+its bound the value nearest to it uses up. A layer that only normalizes, by the statistics of the batch:
   output       2e-6 (1 + max|weight| max|x_hat|)
   grad_input   2e-6 max|weight invstd| (1 + 1.5 max|grad_output|); where an outlier makes it more, 2e-6 of
                |weight invstd| max|x_hat| (mean|grad_output x_hat| + |mean grad_output| / 4)
@@ -63,7 +77,17 @@ absolute error, that by the largest expected value, and how much of its bound th
                              for grad_weight 5e-7 of grad_bias: each term has the rounding of the mean in it
   batch_mean                 2e-6 sqrt(variance + eps), of the mean as the kernels keep it, in two floats
   batch_var                  4e-6 of it
-  running_mean, running_var  3e-7 of the parts, and twice the above by momentum
+  running_mean, running_var  3e-7 of the parts, and twice the above by momentum; exact where they stay as they are
+With z = weight x_hat + bias + residual and u = 6e-8, half the spacing of F32 at 1, residual and activation add to that:
+  z              is within the bound of output above, at least an F32 spacing, and one of z for the residual's sum
+  output         that by the steepest slope; and 16 u (|output| + min(|z|, 1)) for the rounding of sigmoid, tanh, silu
+                 and gelu, 2 u |output| for that of leaky_relu and clamp
+  grad_residual  is grad_output by the slope at z, within |grad_output| times: how much the slope turns at a corner,
+                 where z is within its bound of one; 2 u |alpha| for leaky_relu; for the smooth ones the largest bend by
+                 the bound of z, and 24 u of the steepest slope. It takes the place of grad_output in all that follows
+  grad_bias, grad_weight     also the sum of these, by |x_hat| for grad_weight
+  grad_input     also |weight invstd| times these, their mean, and |x_hat| mean(these |x_hat|)
+Through running statistics grad_input is within 16 u of itself, and |weight invstd| times these.
 
   --out DIR            where to write the results; made if it is not there
 ";

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use wgpu_batchnorm::RunningVariance;
+use wgpu_batchnorm::{Activation, Momentum, RunningStatistics, RunningVariance, Update};
 
+use crate::activation::activation;
 use crate::tensors::{File, Stored};
 
 /// The keys that mean something. `format` is what exporters write of themselves.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 15] = [
     "mode",
     "layout",
     "channel_axis",
@@ -15,7 +16,12 @@ const KEYS: [&str; 10] = [
     "momentum",
     "num_batches_tracked",
     "running_var",
+    "update",
+    "stats",
     "activation",
+    "alpha",
+    "lo",
+    "hi",
     "format",
     "name",
 ];
@@ -27,6 +33,13 @@ pub enum Mode {
     Eval,
 }
 
+/// Whose statistics something goes through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Batch,
+    Running,
+}
+
 /// The metadata of a case.
 pub struct Metadata {
     pub mode: Mode,
@@ -34,7 +47,13 @@ pub struct Metadata {
     pub eps: f64,
     /// Weight of the new value.
     pub momentum: f64,
-    pub variance: RunningVariance,
+    /// How the running statistics follow the batch; `None` leaves them as they are.
+    pub following: Option<RunningStatistics>,
+    /// The batches before this one, where they are counted.
+    pub batches: u32,
+    /// What the backward pass goes through, if it is said.
+    pub stats: Option<Source>,
+    pub activation: Activation,
     /// Keys that mean nothing here.
     pub unknown: Vec<String>,
 }
@@ -51,25 +70,44 @@ impl Metadata {
             Some("eval") => Mode::Eval,
             got => return Err(wrong("mode", got, "train or eval")),
         };
-        match get("activation") {
-            None | Some("identity") => {}
-            got => return Err(wrong("activation", got, "identity (others are not supported yet)")),
-        }
         let variance = match get("running_var") {
             None | Some("unbiased") => RunningVariance::Unbiased,
             Some("biased") => RunningVariance::Biased,
             got => return Err(wrong("running_var", got, "unbiased or biased")),
         };
-        let momentum = match get("momentum") {
-            None => 0.1,
-            Some("cumulative") => 1.0 / (batches_seen(file)? as f64 + 1.0),
-            Some(text) => number("momentum", text, "a number or cumulative")?,
+        let update = match get("update") {
+            None | Some("always") => Some(Update::Always),
+            Some("finite") => Some(Update::IfChannelFinite),
+            Some("finite_layer") => Some(Update::IfLayerFinite),
+            Some("never") => None,
+            got => return Err(wrong("update", got, "always, finite, finite_layer or never")),
         };
+        let stats = match get("stats") {
+            None => None,
+            Some("batch") => Some(Source::Batch),
+            Some("running") => Some(Source::Running),
+            got => return Err(wrong("stats", got, "batch or running")),
+        };
+        let momentum = match get("momentum") {
+            None => Some(0.1),
+            Some("cumulative") => None,
+            Some(text) => Some(number("momentum", text, "a number or cumulative")?),
+        };
+        let counts = momentum.is_none() || update.is_some_and(|update| update != Update::Always);
+        let batches = if counts { batches_seen(file)? } else { 0 };
+        let following = update.map(|update| RunningStatistics {
+            momentum: momentum.map_or(Momentum::Cumulative, |momentum| Momentum::OfNew(momentum as f32)),
+            variance,
+            update,
+            ..Default::default()
+        });
+        let momentum = momentum.unwrap_or(1.0 / (f64::from(batches) + 1.0));
         let eps = get("eps").map_or(Ok(1e-5), |text| number("eps", text, "a number"))?;
         let mut unknown: Vec<_> =
             metadata.keys().filter(|key| !KEYS.contains(&key.as_str())).cloned().collect();
         unknown.sort();
-        Ok(Self { mode, channel_axis: channel_axis(metadata, rank)?, eps, momentum, variance, unknown })
+        let (channel_axis, activation) = (channel_axis(metadata, rank)?, activation(file)?);
+        Ok(Self { mode, channel_axis, eps, momentum, following, batches, stats, activation, unknown })
     }
 }
 
@@ -105,12 +143,15 @@ fn channel_axis(metadata: &HashMap<String, String>, rank: usize) -> Result<usize
     }
 }
 
-/// The batches before this one.
-fn batches_seen(file: &File) -> Result<u64, String> {
+/// The batches before this one. The counters hold one more.
+fn batches_seen(file: &File) -> Result<u32, String> {
     let name = "num_batches_tracked";
-    let needs = "a whole number from 0";
+    let needs = "a whole number from 0 to 4294967294";
     let in_metadata = match file.metadata.get(name) {
-        Some(text) => Some(text.trim().parse().map_err(|_| wrong(name, Some(text), needs))?),
+        Some(text) => {
+            let count: u32 = text.trim().parse().map_err(|_| wrong(name, Some(text), needs))?;
+            Some(i64::from(count))
+        }
         None => None,
     };
     let in_tensor = match file.tensors.get(name) {
@@ -121,19 +162,22 @@ fn batches_seen(file: &File) -> Result<u64, String> {
                     return Err(format!("{name}: is {dtype} {:?}, needs to be one I64", tensor.dims));
                 }
             };
-            let count = i64::from_le_bytes(bytes);
-            Some(u64::try_from(count).map_err(|_| format!("{name}: is {count}, needs to be {needs}"))?)
+            Some(i64::from_le_bytes(bytes))
         }
         None => None,
     };
     match (in_metadata, in_tensor) {
         (Some(a), Some(b)) if a != b => Err(format!("{name}: is {a} as metadata and {b} as tensor")),
-        (a, b) => Ok(a.or(b).unwrap_or(0)),
+        (a, b) => {
+            let count = a.or(b).unwrap_or(0);
+            let counted = u32::try_from(count).ok().filter(|count| *count < u32::MAX);
+            counted.ok_or_else(|| format!("{name}: is {count}, needs to be {needs}"))
+        }
     }
 }
 
 /// A number that an f32 can hold, if rounded.
-fn number(key: &str, text: &str, needs: &str) -> Result<f64, String> {
+pub fn number(key: &str, text: &str, needs: &str) -> Result<f64, String> {
     let value: f64 = text.trim().parse().map_err(|_| wrong(key, Some(text), needs))?;
     let rounded = f64::from(value as f32);
     if (rounded == 0.0) != (value == 0.0) || rounded.is_infinite() != value.is_infinite() {
@@ -142,7 +186,7 @@ fn number(key: &str, text: &str, needs: &str) -> Result<f64, String> {
     Ok(value)
 }
 
-fn wrong(key: &str, got: Option<&str>, needs: &str) -> String {
+pub fn wrong(key: &str, got: Option<&str>, needs: &str) -> String {
     match got {
         Some(got) => format!("metadata {key}: is {got:?}, needs to be {needs}"),
         None => format!("metadata {key}: is absent, needs to be {needs}"),

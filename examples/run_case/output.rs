@@ -9,7 +9,6 @@ use safetensors::tensor::TensorView;
 use wgpu_batchnorm::Dtype;
 
 use crate::case::Case;
-use crate::compare::is_tensor;
 use crate::execute::Results;
 use crate::storage;
 use crate::tensors::Stored;
@@ -46,20 +45,25 @@ impl Folder {
             return Err(format!("{} already holds the results of another case", target.display()).into());
         }
         let tensors = results.iter().map(|(quantity, values)| {
-            let (dtype, dims) = match is_tensor(*quantity) {
+            if quantity.is_count() {
+                // One for all channels.
+                let count = values.first().map_or(0, |count| *count as i64);
+                return (quantity.name(), Stored::I64, Vec::new(), count.to_le_bytes().to_vec());
+            }
+            let (dtype, dims) = match quantity.is_tensor() {
                 true => (case.shape.dtype(), case.dims.clone()),
                 false => (Dtype::F32, vec![values.len()]),
             };
-            (quantity.name(), dtype, dims, storage::encode(dtype, values))
-        });
-        let tensors: Vec<_> = tensors.collect();
-        let views = tensors.iter().map(|(name, dtype, dims, bytes)| {
             let stored = match dtype {
                 Dtype::F32 => Stored::F32,
                 Dtype::F16 => Stored::F16,
             };
-            Ok((*name, TensorView::new(stored, dims.clone(), bytes)?))
+            (quantity.name(), stored, dims, storage::encode(dtype, values))
         });
+        let tensors: Vec<_> = tensors.collect();
+        let views = tensors
+            .iter()
+            .map(|(name, dtype, dims, bytes)| Ok((*name, TensorView::new(*dtype, dims.clone(), bytes)?)));
         let views: Vec<_> = views.collect::<Result<_, safetensors::SafeTensorError>>()?;
         let bytes = safetensors::serialize(views, None)?;
         std::fs::write(&target, bytes)

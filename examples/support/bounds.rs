@@ -15,6 +15,8 @@ pub enum Quantity {
     GradInput,
     GradWeight,
     GradBias,
+    GradResidual,
+    NumBatchesTracked,
 }
 
 impl Quantity {
@@ -28,7 +30,19 @@ impl Quantity {
             Self::GradInput => "grad_input",
             Self::GradWeight => "grad_weight",
             Self::GradBias => "grad_bias",
+            Self::GradResidual => "grad_residual",
+            Self::NumBatchesTracked => "num_batches_tracked",
         }
+    }
+
+    /// Whether it has the dimensions and the type of x, not one value per channel.
+    pub fn is_tensor(self) -> bool {
+        [Self::Output, Self::GradInput, Self::GradResidual].contains(&self)
+    }
+
+    /// Whether it is a whole number, which has no error.
+    pub fn is_count(self) -> bool {
+        self == Self::NumBatchesTracked
     }
 }
 
@@ -40,6 +54,7 @@ pub struct Step<'a> {
     pub statistics: &'a Statistics,
     pub eps: f64,
     pub gamma: Option<&'a [f64]>,
+    /// The gradient by what the layer gives, before an activation.
     pub dy: Option<&'a [f64]>,
     /// Running statistics before the step, and the momentum.
     pub running: Option<(&'a Statistics, f64)>,
@@ -63,11 +78,23 @@ struct Sums {
     dy_x_hat_squares: f64,
 }
 
+/// What the bounds of a layer with more than normalization are, value by value; where empty, those of a plain one.
+#[derive(Default)]
+pub struct Tail {
+    /// In place of the plain bound.
+    pub output: Vec<f64>,
+    pub grad_input: Vec<f64>,
+    pub grad_residual: Vec<f64>,
+    /// Beside the plain bound, per channel.
+    pub grad_weight: Vec<f64>,
+    pub grad_bias: Vec<f64>,
+}
+
 /// The bounds of one step.
 pub struct Bounds {
     dtype: Dtype,
-    output: f64,
-    grad_input: f64,
+    pub output: f64,
+    pub grad_input: f64,
     /// What rounding each term may do to the sums behind the gradients of the parameters, where they cancel.
     grad_weight: f64,
     grad_bias: f64,
@@ -75,6 +102,7 @@ pub struct Bounds {
     variance: Vec<f64>,
     running_mean: Vec<f64>,
     running_var: Vec<f64>,
+    pub tail: Tail,
 }
 
 impl Bounds {
@@ -144,6 +172,7 @@ impl Bounds {
             variance: variance_bound,
             running_mean,
             running_var,
+            tail: Tail::default(),
         }
     }
 
@@ -157,14 +186,27 @@ impl Bounds {
     ) -> Judgement {
         let largest_expected = expected.iter().map(|value| value.abs()).fold(0.0, largest);
         let own = |index: usize, expected: f64| match quantity {
-            Quantity::Output => rounded(self.dtype, self.output, expected),
-            Quantity::GradInput => rounded(self.dtype, self.grad_input, expected),
+            Quantity::Output => rounded(self.dtype, at(&self.tail.output, index, self.output), expected),
+            Quantity::GradInput => {
+                rounded(self.dtype, at(&self.tail.grad_input, index, self.grad_input), expected)
+            }
+            // What passes as it is, or not at all, has no error.
+            Quantity::GradResidual => match at(&self.tail.grad_residual, index, 0.0) {
+                0.0 => 0.0,
+                bound => rounded(self.dtype, bound, expected),
+            },
             Quantity::BatchMean => self.mean[index],
             Quantity::BatchVar => self.variance[index],
-            Quantity::RunningMean => self.running_mean[index],
-            Quantity::RunningVar => self.running_var[index],
-            Quantity::GradWeight => (2e-5 * largest_expected).max(self.grad_weight),
-            Quantity::GradBias => (2e-5 * largest_expected).max(self.grad_bias),
+            // Those that no batch is let into stay as they are.
+            Quantity::RunningMean => at(&self.running_mean, index, 0.0),
+            Quantity::RunningVar => at(&self.running_var, index, 0.0),
+            Quantity::GradWeight => {
+                (2e-5 * largest_expected).max(self.grad_weight) + at(&self.tail.grad_weight, index, 0.0)
+            }
+            Quantity::GradBias => {
+                (2e-5 * largest_expected).max(self.grad_bias) + at(&self.tail.grad_bias, index, 0.0)
+            }
+            Quantity::NumBatchesTracked => 0.0,
         };
         let bound = |index: usize, expected: f64| {
             let slack = if expected_in_f32 { 0.5 * spacing(Dtype::F32, expected) } else { 0.0 };
@@ -172,10 +214,12 @@ impl Bounds {
             // Nothing but the same NaN or infinity is right in a channel that has one.
             if bound.is_finite() { bound } else { 0.0 }
         };
-        let tensor = matches!(quantity, Quantity::Output | Quantity::GradInput);
         // What is beyond the storage type's range is stored as infinity.
         let stored = |value: f64| match self.dtype {
-            Dtype::F16 if tensor && half::f16::from_f64(value).is_infinite() => value * f64::INFINITY,
+            _ if quantity.is_count() => value,
+            Dtype::F16 if quantity.is_tensor() && half::f16::from_f64(value).is_infinite() => {
+                value * f64::INFINITY
+            }
             _ if (value as f32).is_infinite() => value * f64::INFINITY,
             _ => value,
         };
@@ -186,13 +230,18 @@ impl Bounds {
     }
 }
 
+/// The value of an index, if there are any.
+fn at(values: &[f64], index: usize, absent: f64) -> f64 {
+    values.get(index).copied().unwrap_or(absent)
+}
+
 /// The larger one, not looking at what is not finite: it is compared as it is.
 fn largest(a: f64, b: f64) -> f64 {
     if b.is_finite() { a.max(b) } else { a }
 }
 
 /// The bound of an f32 result after it was rounded to its storage type.
-fn rounded(dtype: Dtype, bound: f64, expected: f64) -> f64 {
+pub fn rounded(dtype: Dtype, bound: f64, expected: f64) -> f64 {
     let magnitude = expected.abs() + bound;
     match dtype {
         Dtype::F16 => bound + 0.5 * spacing(dtype, magnitude),
@@ -202,7 +251,7 @@ fn rounded(dtype: Dtype, bound: f64, expected: f64) -> f64 {
 }
 
 /// The distance between neighbouring values of a storage type.
-fn spacing(dtype: Dtype, magnitude: f64) -> f64 {
+pub fn spacing(dtype: Dtype, magnitude: f64) -> f64 {
     let (digits, least) = match dtype {
         Dtype::F32 => (23, -126),
         Dtype::F16 => (10, -14),

@@ -36,6 +36,10 @@ impl Folder {
                     .chunks_exact(2)
                     .map(|b| half::f16::from_le_bytes([b[0], b[1]]).into())
                     .collect(),
+                Dtype::I64 => {
+                    let words = view.data().chunks_exact(8);
+                    words.map(|b| i64::from_le_bytes(b.try_into().expect("8 bytes")) as f64).collect()
+                }
                 other => panic!("{name} is {other}"),
             };
             (name.to_owned(), (view.dtype(), view.shape().to_vec(), values))

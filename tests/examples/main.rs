@@ -7,6 +7,7 @@
 mod command_line;
 mod demo_and_embed;
 mod files;
+mod layers;
 mod process;
 mod run_case;
 
@@ -36,6 +37,12 @@ const ON_BACKEND: &[OnBackend] = &[
     ("written_files", run_case::written_files),
     ("nothing_is_written_over", run_case::nothing_is_written_over),
     ("conventions", run_case::conventions),
+    ("gradients_in_inference", layers::gradients_in_inference),
+    ("residual_in_training", layers::residual_in_training),
+    ("statistics_of_the_backward_pass", layers::statistics_of_the_backward_pass),
+    ("updates", layers::updates),
+    ("expected_of_layers", layers::expected_of_layers),
+    ("activations", layers::activations),
 ];
 /// Too slow where nothing is optimized.
 const SLOW_ON_BACKEND: &[OnBackend] = &[("demo", demo_and_embed::demo)];

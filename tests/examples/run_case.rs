@@ -36,6 +36,8 @@ pub fn exit_codes(backend: &str) {
 pub fn unusable_files(backend: &str) {
     let case = File::case;
     let running = || case().f32("running_mean", &[2], &[0.0; 2]).f32("running_var", &[2], &[1.0; 2]);
+    let leaky = |alpha: &str| case().meta("activation", "leaky_relu").meta("alpha", alpha);
+    let clamp = |lo: &str, hi: &str| case().meta("activation", "clamp").meta("lo", lo).meta("hi", hi);
     let files: &[(&str, File, &str)] = &[
         ("no_metadata", case().without("mode").without("layout"), "metadata: there is none"),
         ("no_mode", case().without("mode"), "mode: is absent"),
@@ -56,7 +58,29 @@ pub fn unusable_files(backend: &str) {
             "num_batches_tracked: is \"-1\"",
         ),
         ("running_var", case().meta("running_var", "both"), "running_var: is \"both\""),
-        ("activation", case().meta("activation", "relu"), "activation: is \"relu\""),
+        (
+            "batches_many",
+            case().meta("momentum", "cumulative").meta("num_batches_tracked", "4294967295"),
+            "num_batches_tracked: is 4294967295, needs to be a whole number from 0 to 4294967294",
+        ),
+        ("activation", case().meta("activation", "softplus"), "activation: is \"softplus\""),
+        (
+            "alpha_of_relu",
+            case().meta("activation", "relu").meta("alpha", "0.1"),
+            "alpha: is given with activation relu, needs activation leaky_relu",
+        ),
+        ("alpha_alone", case().meta("alpha", "0.1"), "alpha: is given with activation identity"),
+        ("alpha", leaky("small"), "alpha: is \"small\""),
+        ("alpha_infinite", leaky("inf"), "alpha is inf, needs to be finite"),
+        ("alpha_range", leaky("1e60"), "range of F32"),
+        ("hi_of_relu6", clamp("0", "7").meta("activation", "relu6"), "lo: is given with activation relu6"),
+        ("no_hi", clamp("0", "1").without("hi"), "hi: is absent"),
+        ("no_lo", clamp("0", "1").without("lo"), "lo: is absent"),
+        ("hi_below_lo", clamp("1", "0.5"), "hi is 0.5, needs to be above lo"),
+        ("lo_nan", clamp("nan", "1"), "lo is NaN"),
+        ("update", running().meta("update", "sometimes"), "update: is \"sometimes\""),
+        ("stats", running().meta("stats", "both"), "stats: is \"both\""),
+        ("no_stats", case().meta("stats", "running"), "stats: is \"running\", needs running_mean"),
         ("no_x", case().without("x"), "x: is absent"),
         ("rank", case().f32("x", &[2], &[1.0; 2]), "rank is 1"),
         ("no_channels", case().f32("x", &[2, 0, 2], &[]), "0 channels"),
@@ -78,11 +102,16 @@ pub fn unusable_files(backend: &str) {
             "grad_output: is F16",
         ),
         (
-            "eval_gradient",
-            running().meta("mode", "eval").f32("grad_output", &[2, 2, 2], &[1.0; 8]),
-            "grad_output: is given with mode eval",
+            "eval_gradient_shape",
+            running().meta("mode", "eval").f32("grad_output", &[8], &[1.0; 8]),
+            "grad_output: is F32 [8], needs to be F32 [2, 2, 2] like x",
         ),
-        ("residual", case().f32("residual", &[2, 2, 2], &[1.0; 8]), "residual: is given"),
+        (
+            "residual_shape",
+            case().f32("residual", &[2], &[1.0; 2]),
+            "residual: is F32 [2], needs to be F32 [2, 2, 2]",
+        ),
+        ("residual_type", case().tensor("residual", Dtype::F16, &[2, 2, 2], vec![0; 16]), "residual: is F16"),
     ];
     let folder = Folder::new("unusable_files", backend);
     let mut names = Vec::new();
