@@ -266,7 +266,8 @@ def follow(spec, momentum, old, new, batch_mean, batch_var):
     results = {name: torch.where(accepted, *pair) for name, *pair in zip(names, new, old)}
     counted = spec["update"] in ("finite", "finite_layer") or spec["update"] and spec["momentum"] == "cumulative"
     if counted and spec["update"] != "never":
-        results["new_num_batches_tracked"] = torch.tensor((spec["batches"] or 0) + 1)
+        # Batches that no channel lets in are no part of the average, and not counted.
+        results["new_num_batches_tracked"] = torch.tensor((spec["batches"] or 0) + int(accepted.any()))
     return results
 
 

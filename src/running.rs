@@ -47,8 +47,7 @@ impl Momentum {
     pub fn weight(self) -> Option<f32> {
         match self {
             Self::OfNew(momentum) => Some(momentum),
-            // In f64: 1 - 0.99 loses two digits in f32.
-            Self::OfOld(momentum) => Some((1.0 - f64::from(momentum)) as f32),
+            Self::OfOld(momentum) => Some(1.0 - momentum),
             Self::Cumulative => None,
         }
     }

@@ -15,8 +15,9 @@ use crate::tensor::Shape;
 /// statistics, if any are kept.
 ///
 /// A NaN or infinite value makes all of its channel NaN, and that channel's running variance; the running mean becomes
-/// NaN, or the infinity where all are alike; other channels do not see it. An empty batch records nothing, so that running and saved statistics stay as they are. Where systems
-/// differ this is PyTorch's answer.
+/// NaN, or that infinity where all infinite values are the same; other channels do not see it.
+/// [`Update::IfChannelFinite`](crate::Update) keeps such a batch out of the running statistics. An empty batch records
+/// nothing, so that running and saved statistics stay as they are. Where systems differ this is PyTorch's answer.
 ///
 /// ```no_run
 /// use wgpu_batchnorm::{Context, Dtype, Shape, Training, TrainingBuffers, TrainingOptions};

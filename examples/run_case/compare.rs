@@ -63,8 +63,7 @@ fn expected_values(quantity: Quantity, case: &Case, tensor: &Tensor) -> Result<(
         _ => vec![channels],
     };
     let values = match tensor.dtype {
-        // One count for all channels.
-        Stored::I64 if quantity.is_count() => (false, counts(&tensor.bytes).repeat(channels)),
+        Stored::I64 if quantity.is_count() => (false, counts(&tensor.bytes)),
         other if quantity.is_count() => return Err(format!("is {other}, needs to be I64")),
         Stored::F32 => (true, storage::decode(Dtype::F32, &tensor.bytes)),
         Stored::F64 => (false, doubles(&tensor.bytes)),

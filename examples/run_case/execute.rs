@@ -4,7 +4,8 @@ use std::error::Error;
 
 use wgpu_batchnorm::reference::Statistics;
 use wgpu_batchnorm::{
-    Dtype, Inference, InferenceBuffers, RunningCounters, SavedStatistics, Training, TrainingBuffers, wgpu,
+    BatchNormState, Dtype, Inference, InferenceBuffers, RunningCounters, SavedStatistics, Training,
+    TrainingBuffers, wgpu,
 };
 
 use crate::bounds::Quantity;
@@ -118,8 +119,7 @@ fn train(device: &Device, case: &Case, inputs: &Inputs) -> Result<(Results, wgpu
     }
     if let Some(counters) = &counters {
         let counters: Vec<RunningCounters> = device.records(counters)?;
-        let tracked = counters.iter().map(|c| f64::from(c.updates) + f64::from(c.skipped));
-        results.push((Quantity::NumBatchesTracked, tracked.collect()));
+        results.push((Quantity::NumBatchesTracked, vec![BatchNormState::batches_tracked(&counters) as f64]));
     }
     Ok((results, saved))
 }

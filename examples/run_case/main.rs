@@ -63,7 +63,7 @@ Without running statistics, mode eval normalizes by the batch's own, as PyTorch'
 
 With --out, writes DIR/NAME.safetensors: output, grad_input and grad_residual in x's type; in F32 batch_mean, batch_var
 (biased), the updated running_mean and running_var, grad_weight and grad_bias; num_batches_tracked after the batch, one
-I64, where they are counted; as far as the case implies them.
+I64, where they are counted (those that were let in); as far as the case implies them.
 Without it, compares each result with the tensor of the same name (new_running_mean, new_running_var and
 new_num_batches_tracked for what is updated), F64 or F32, the last I64, in NAME.expected.safetensors beside the case,
 else with the f64 reference, and prints the worst absolute error, that by the largest expected value, and how much of

@@ -1,7 +1,7 @@
 //! The results of a case by the f64 reference.
 
-use wgpu_batchnorm::Error;
 use wgpu_batchnorm::reference::{self, Gradients, Statistics};
+use wgpu_batchnorm::{BatchNormState, Error};
 
 use crate::bounds::{Bounds, Quantity, Step};
 use crate::case::Case;
@@ -136,7 +136,7 @@ impl Truth {
     }
 }
 
-/// The running statistics after the step, and the batches that each channel has met.
+/// The running statistics after the step, and the batches that they have seen, where those are counted.
 fn followed(case: &Case, batch: &Statistics) -> Result<(Statistics, Vec<f64>), Error> {
     let Some(old) = case.updated_statistics() else { return Ok(Default::default()) };
     let Some(following) = case.following else { return Ok((old.clone(), Vec::new())) };
@@ -145,6 +145,5 @@ fn followed(case: &Case, batch: &Statistics) -> Result<(Statistics, Vec<f64>), E
         return Ok((new, Vec::new()));
     };
     let (new, counters) = reference::follow(&case.shape, old, &counters, batch, &following)?;
-    let tracked = counters.iter().map(|c| f64::from(c.updates) + f64::from(c.skipped));
-    Ok((new, tracked.collect()))
+    Ok((new, vec![BatchNormState::batches_tracked(&counters) as f64]))
 }

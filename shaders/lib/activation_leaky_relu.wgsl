@@ -6,5 +6,5 @@ fn activate_four(z: vec4<f32>) -> vec4<f32> {
 }
 
 fn through_four(z: vec4<f32>, gradient: vec4<f32>) -> vec4<f32> {
-    return select(gradient, params.low * gradient, z <= vec4<f32>(0.0));
+    return select(params.low * gradient, gradient, z > vec4<f32>(0.0));
 }

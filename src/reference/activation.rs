@@ -48,9 +48,9 @@ pub fn slope(activation: Activation, z: f64) -> f64 {
     let step = |inside: bool, outside: f64| if inside { 1.0 } else { outside };
     match activation {
         Activation::Identity => 1.0,
-        // NaN is on the side where the gradient passes.
+        // NaN is on the side where the gradient passes; that of the leaky ReLU is with what is not above 0. PyTorch has it so.
         Activation::Relu => step(z > 0.0 || z.is_nan(), 0.0),
-        Activation::LeakyRelu { alpha } => step(z > 0.0 || z.is_nan(), alpha.into()),
+        Activation::LeakyRelu { alpha } => step(z > 0.0, alpha.into()),
         Activation::Clamp { lo, hi } => step(z > lo.into() && z < hi.into() || z.is_nan(), 0.0),
         Activation::Sigmoid => sigmoid(z) * sigmoid(-z),
         Activation::Tanh => 1.0 / z.cosh().powi(2),
