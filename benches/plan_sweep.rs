@@ -86,7 +86,8 @@ fn measure(session: &Session<'_>) -> Result<(), Box<dyn Error>> {
         say(&format!("[{index}/{}] {group}", groups.len()));
         let mut candidates = Vec::new();
         for (operation, layout, shape) in session.cells(group)? {
-            if operation != Operation::Inference {
+            // What waits for a reduction.
+            if matches!(operation, Operation::Training | Operation::Backward) {
                 let cell = format!("{group} {layout} {operation}");
                 candidates.extend(forced(session, operation, layout, &shape, |strategy, why| {
                     let why = format!("{strategy}: {why}");

@@ -43,14 +43,14 @@ use table::{Table, digits, print, say};
 
 const WHAT: &str = "shapes [OPTION...]
 
-Times training, inference and backward on 13 standard shapes, in both storage types and both layouts, beside copies of
+Times training, inference, backward, and backward of inference (frozen) on 13 standard shapes, in both storage types and both layouts, beside copies of
 the same tensor in the same run.
 
   us         median time on the device; spread: distance of its quartiles, in percent of it
   passes     how often the plan reads or writes memory of the size of the tensor
   GB/s       bytes of these passes by the time
   of copy    that rate by the rate of the best copy
-  roofline   time of the fewest passes (2, backward 3) at the rate of the copy, by the time
+  roofline   time of the fewest passes (2, of the backward passes 3) at the rate of the copy, by the time
 ";
 
 const COLUMNS: [(&str, i32); 12] = [

@@ -11,12 +11,14 @@ use crate::tensor::Shape;
 
 /// The training backward pass, the derivatives of section 3 of the paper:
 ///
-/// * `dbeta = sum(dy)`
-/// * `dgamma = invstd * sum(dy * (x - mean))`
-/// * `dx = gamma * invstd * (dy - mean(dy) - (x - mean) * invstd^2 * mean(dy * (x - mean)))`
+/// * `dz = dy * activation'(z)`, which is the gradient by the residual; dy, where there is no activation
+/// * `dbeta = sum(dz)`
+/// * `dgamma = invstd * sum(dz * (x - mean))`
+/// * `dx = gamma * invstd * (dz - mean(dz) - (x - mean) * invstd^2 * mean(dz * (x - mean)))`
 ///
-/// with the statistics that [`Training`](crate::Training) saved of the same x. An empty batch gives zeros for dgamma
-/// and dbeta.
+/// with the statistics that [`Training`](crate::Training) saved of the same x. Where there is an activation, z is computed
+/// again, from x, gamma, beta and the residual. A gradient by the residual of a layer without activation is a copy of dy,
+/// and better not asked for: dy is it. An empty batch gives zeros for dgamma and dbeta.
 ///
 /// ```no_run
 /// use wgpu_batchnorm::{Backward, BackwardBuffers, BackwardOptions, Context, Dtype, Shape};
@@ -28,18 +30,13 @@ use crate::tensor::Shape;
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
 /// let layer = Backward::new(&context, &shape, BackwardOptions::default())?;
 /// assert!(workspace.size() >= layer.workspace_size());
+/// let whole = wgpu::Buffer::as_entire_buffer_binding;
 /// layer.encode(encoder, &BackwardBuffers {
-///     x: tensors[0].as_entire_buffer_binding(),
-///     dy: tensors[1].as_entire_buffer_binding(),
-///     dx: Some(tensors[2].as_entire_buffer_binding()),
-///     saved: saved.as_entire_buffer_binding(),
-///     residual: None,
-///     beta: None,
-///     dresidual: None,
-///     gamma: Some(parameters[0].as_entire_buffer_binding()),
-///     dgamma: Some(parameters[1].as_entire_buffer_binding()),
-///     dbeta: Some(parameters[2].as_entire_buffer_binding()),
-///     workspace: workspace.as_entire_buffer_binding(),
+///     gamma: Some(whole(parameters[0])),
+///     dx: Some(whole(tensors[2])),
+///     dgamma: Some(whole(parameters[1])),
+///     dbeta: Some(whole(parameters[2])),
+///     ..BackwardBuffers::new(whole(tensors[0]), whole(tensors[1]), whole(saved), whole(workspace))
 /// })?;
 /// # Ok(())
 /// # }
@@ -51,7 +48,8 @@ pub struct Backward {
 
 /// The buffers of [`Backward`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
 /// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. What is written overlaps
-/// nothing else, and where a buffer is both read and written, inputs overlap neither. Example at [`Backward`].
+/// nothing else, but that dx may lie exactly over dy; where a buffer is both read and written, inputs do not overlap each
+/// other either. Example at [`Backward`].
 #[derive(Clone, Debug)]
 pub struct BackwardBuffers<'a> {
     /// Input tensor of the forward pass, read.
@@ -79,6 +77,29 @@ pub struct BackwardBuffers<'a> {
 }
 
 impl<'a> BackwardBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `BackwardBuffers { gamma, dx, ..BackwardBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(
+        x: wgpu::BufferBinding<'a>,
+        dy: wgpu::BufferBinding<'a>,
+        saved: wgpu::BufferBinding<'a>,
+        workspace: wgpu::BufferBinding<'a>,
+    ) -> Self {
+        Self {
+            x,
+            dy,
+            saved,
+            workspace,
+            residual: None,
+            gamma: None,
+            beta: None,
+            dx: None,
+            dresidual: None,
+            dgamma: None,
+            dbeta: None,
+        }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 11] {
         [
             (Role::X, Some(self.x.clone())),

@@ -31,19 +31,12 @@ use crate::tensor::Shape;
 /// let options = FrozenBackwardOptions { gradients, ..Default::default() };
 /// let layer = FrozenBackward::new(&context, &shape, options)?;
 /// assert!(workspace.size() >= layer.workspace_size());
+/// let whole = wgpu::Buffer::as_entire_buffer_binding;
+/// let [running_mean, running_var, gamma] = parameters.map(whole);
 /// layer.encode(encoder, &FrozenBackwardBuffers {
-///     x: None,
-///     dy: dy.as_entire_buffer_binding(),
-///     residual: None,
-///     running_mean: parameters[0].as_entire_buffer_binding(),
-///     running_var: parameters[1].as_entire_buffer_binding(),
-///     gamma: Some(parameters[2].as_entire_buffer_binding()),
-///     beta: None,
-///     dx: Some(dx.as_entire_buffer_binding()),
-///     dresidual: None,
-///     dgamma: None,
-///     dbeta: None,
-///     workspace: workspace.as_entire_buffer_binding(),
+///     gamma: Some(gamma),
+///     dx: Some(whole(dx)),
+///     ..FrozenBackwardBuffers::new(whole(dy), running_mean, running_var, whole(workspace))
 /// })?;
 /// # Ok(())
 /// # }
@@ -84,6 +77,30 @@ pub struct FrozenBackwardBuffers<'a> {
 }
 
 impl<'a> FrozenBackwardBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `FrozenBackwardBuffers { gamma, dx, ..FrozenBackwardBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(
+        dy: wgpu::BufferBinding<'a>,
+        running_mean: wgpu::BufferBinding<'a>,
+        running_var: wgpu::BufferBinding<'a>,
+        workspace: wgpu::BufferBinding<'a>,
+    ) -> Self {
+        Self {
+            dy,
+            running_mean,
+            running_var,
+            workspace,
+            x: None,
+            residual: None,
+            gamma: None,
+            beta: None,
+            dx: None,
+            dresidual: None,
+            dgamma: None,
+            dbeta: None,
+        }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 12] {
         [
             (Role::X, self.x.clone()),

@@ -9,7 +9,8 @@ use crate::plan::Plan;
 use crate::role::Role;
 use crate::tensor::Shape;
 
-/// Inference, algorithm 2 line 12 of the paper: `y = (x - running_mean) / sqrt(running_var + eps) * gamma + beta`.
+/// Inference, algorithm 2 line 12 of the paper: `z = (x - running_mean) / sqrt(running_var + eps) * gamma + beta`, and
+/// `y = activation(z + residual)` where the options have them.
 ///
 /// An infinite or NaN value of x stays where it is. An infinite running variance gives beta for finite x.
 ///
@@ -21,14 +22,11 @@ use crate::tensor::Shape;
 /// let context = Context::new(device);
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
 /// let layer = Inference::new(&context, &shape, InferenceOptions::default())?;
+/// let whole = wgpu::Buffer::as_entire_buffer_binding;
 /// layer.encode(encoder, &InferenceBuffers {
-///     x: x.as_entire_buffer_binding(),
-///     y: y.as_entire_buffer_binding(),
-///     gamma: Some(parameters[0].as_entire_buffer_binding()),
-///     beta: Some(parameters[1].as_entire_buffer_binding()),
-///     running_mean: parameters[2].as_entire_buffer_binding(),
-///     running_var: parameters[3].as_entire_buffer_binding(),
-///     residual: None,
+///     gamma: Some(whole(parameters[0])),
+///     beta: Some(whole(parameters[1])),
+///     ..InferenceBuffers::new(whole(x), whole(y), whole(parameters[2]), whole(parameters[3]))
 /// })?;
 /// # Ok(())
 /// # }
@@ -40,7 +38,8 @@ pub struct Inference {
 
 /// The buffers of [`Inference`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
 /// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. What is written overlaps
-/// nothing else, and where a buffer is both read and written, inputs overlap neither. Example at [`Inference`].
+/// nothing else, but that y may lie exactly over x; where a buffer is both read and written, inputs do not overlap each
+/// other either. Example at [`Inference`].
 #[derive(Clone, Debug)]
 pub struct InferenceBuffers<'a> {
     /// Input tensor, read.
@@ -60,6 +59,17 @@ pub struct InferenceBuffers<'a> {
 }
 
 impl<'a> InferenceBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `InferenceBuffers { gamma, beta, ..InferenceBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(
+        x: wgpu::BufferBinding<'a>,
+        y: wgpu::BufferBinding<'a>,
+        running_mean: wgpu::BufferBinding<'a>,
+        running_var: wgpu::BufferBinding<'a>,
+    ) -> Self {
+        Self { x, y, running_mean, running_var, gamma: None, beta: None, residual: None }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 7] {
         [
             (Role::X, Some(self.x.clone())),

@@ -5,8 +5,9 @@
 //!
 //! 1. [`Context::new`] for your device, once. It needs no features, and no limits above WebGPU's defaults.
 //! 2. A [`Shape`]: dimensions, channel axis, storage type. Any rank from 2, any axis.
-//! 3. An operation, once per layer: [`Training`], [`Inference`], [`Backward`]. Creating it plans and compiles. Layers of
-//!    the same kind share their pipelines; shapes are parameters.
+//! 3. An operation, once per layer: [`Training`], [`Inference`], [`Backward`]; [`FrozenBackward`] for a layer whose
+//!    statistics are frozen. Creating it plans and compiles. Layers of the same kind share their pipelines; shapes are
+//!    parameters. [`Layer`] describes all of them at once.
 //! 4. `encode` into an encoder, or `record` into a compute pass, any number of times: it checks the buffers, then
 //!    dispatches. It never submits, polls, maps or waits. [`read_back`] is the one function that does, and nothing
 //!    else calls it.
@@ -27,18 +28,61 @@
 //! }
 //! ```
 //!
+//! # A whole layer
+//!
+//! `y = activation(gamma * x_hat + beta + residual)`. [`Layer`] says which of it there is, and each pass takes its options
+//! from there:
+//!
+//! ```
+//! use wgpu_batchnorm::{
+//!     Activation, Caps, Dtype, Gradients, Layer, Momentum, Plan, Residual, RunningStatistics, Shape, Update,
+//! };
+//!
+//! // The end of a residual block, with an average that no NaN gets into.
+//! let layer = Layer {
+//!     activation: Activation::Relu,
+//!     residual: Residual::Added,
+//!     running: Some(RunningStatistics {
+//!         momentum: Momentum::OfOld(0.9),
+//!         update: Update::IfLayerFinite,
+//!         ..Default::default()
+//!     }),
+//!     ..Layer::default()
+//! };
+//! let gradients = Gradients { dresidual: true, ..Gradients::default() };
+//! let (shape, caps) = (Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?, Caps::WEBGPU);
+//! let [training, backward] = [
+//!     Plan::training(&shape, &layer.training(), &caps)?,
+//!     Plan::backward(&shape, &layer.backward(gradients), &caps)?,
+//! ];
+//! // Four tensors forward: x, x again, residual, y. On its own the ReLU would be three more.
+//! assert_eq!((training.passes(), backward.passes()), (4, 7));
+//! # Ok::<(), wgpu_batchnorm::Error>(())
+//! ```
+//!
+//! | for | there is |
+//! |---|---|
+//! | frozen layers | [`FrozenBackward`] |
+//! | gradients of some things only | [`Gradients`] |
+//! | averages by other conventions, of good batches only, to fresh buffers | [`RunningStatistics`] |
+//! | an update apart from the forward pass, as activation checkpointing needs it | [`RunningUpdate`] |
+//! | y over x, dx over dy | the same buffer for both |
+//! | a layer that is only inferred from | [`Fold`] into the convolution or linear layer before it |
+//! | layers of other systems | [`Convention`], [`BatchNormState`] |
+//!
 //! # Buffers
 //!
 //! | buffer | bytes for a shape |
 //! |---|---|
-//! | `x`, `y`, `dy`, `dx` | [`Shape::size_in_bytes`] |
-//! | `gamma`, `beta`, `running_mean`, `running_var`, `dgamma`, `dbeta` | `4 * channels`, f32 |
+//! | `x`, `y`, `dy`, `dx`, `residual`, `dresidual` | [`Shape::size_in_bytes`] |
+//! | `gamma`, `beta`, `running_mean`, `running_var`, `new_running_mean`, `new_running_var`, `dgamma`, `dbeta` | `4 * channels`, f32 |
+//! | `counters` | [`RunningCounters::SIZE`] for each channel |
 //! | `saved` | [`SavedStatistics::SIZE`] for each channel, from the forward to the backward pass |
 //! | `workspace` | `workspace_size()` of the operation; its content matters to nobody afterwards |
 //!
 //! Each is a [`wgpu::BufferBinding`]: a buffer, an offset that the device's alignment allows, a size. One that is larger
 //! than needed is used up to what is needed, and only that counts for the rules: what an operation writes overlaps
-//! nothing else of it. What it only reads may overlap, unless one dispatch reads and writes parts of the same buffer:
+//! nothing else of it, but that y may lie exactly over x, and dx over dy. What it only reads may overlap, unless one dispatch reads and writes parts of the same buffer:
 //! wgpu wants all its bindings writable then, and they must not overlap ([`Error::InputsOverlap`]). The kernels of
 //! that case are another variant, compiled by the first recording that needs it, or ahead of it by `prepare`. Tensors of
 //! an empty batch are not looked at.
@@ -80,8 +124,8 @@
 //!
 //! # Without a GPU
 //!
-//! The module `cpu` has the three operations as functions over slices, on all cores, with the same conventions, errors
-//! and bounds. It comes with the cargo feature `cpu`, which is on by default and brings rayon, pulp and multiversion.
+//! The module `cpu` has training, inference and backward of layers that end with beta, and folding, as functions over
+//! slices, on all cores, with the same conventions, errors and bounds; the rest is refused there by name. It comes with the cargo feature `cpu`, which is on by default and brings rayon, pulp and multiversion.
 //! What one side saved of the forward pass, the other can take for its backward pass.
 //!
 //! # Conventions
@@ -94,7 +138,7 @@
 //! | eps | inside the root, 1e-5; at least 1.18e-38 in training, at least 0 in inference | Keras 1e-3 |
 //! | variance that normalizes | biased, divided by m | the same everywhere |
 //! | variance that is averaged | unbiased, m / (m - 1) of it; [`RunningVariance::Biased`] by choice | biased in ONNX, Keras, Burn |
-//! | momentum | weight of the new value, 0.1; see [`Training::set_momentum`] for a cumulative average | weight of the old value in TensorFlow, Keras, ONNX |
+//! | momentum | weight of the new value, 0.1; [`Momentum`] has the weight of the old one, and the cumulative average | weight of the old value in Keras, ONNX |
 //! | one value per channel in training | [`Error::TooFewValues`] | the same in PyTorch |
 //! | empty batch | running statistics stay; dgamma and dbeta are 0 | |
 //! | NaN or infinity in a channel | that channel's y and running variance are NaN, its running mean NaN or the infinity; no other channel's | |

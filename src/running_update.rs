@@ -22,14 +22,8 @@ use crate::tensor::Shape;
 /// #      -> Result<(), wgpu_batchnorm::Error> {
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
 /// let update = RunningUpdate::new(&Context::new(device), &shape, RunningStatistics::default())?;
-/// update.encode(encoder, &RunningUpdateBuffers {
-///     saved: saved.as_entire_buffer_binding(),
-///     running_mean: running[0].as_entire_buffer_binding(),
-///     running_var: running[1].as_entire_buffer_binding(),
-///     new_running_mean: None,
-///     new_running_var: None,
-///     counters: None,
-/// })?;
+/// let whole = wgpu::Buffer::as_entire_buffer_binding;
+/// update.encode(encoder, &RunningUpdateBuffers::new(whole(saved), whole(running[0]), whole(running[1])))?;
 /// # Ok(())
 /// # }
 /// ```
@@ -57,6 +51,23 @@ pub struct RunningUpdateBuffers<'a> {
 }
 
 impl<'a> RunningUpdateBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `RunningUpdateBuffers { counters, ..RunningUpdateBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(
+        saved: wgpu::BufferBinding<'a>,
+        running_mean: wgpu::BufferBinding<'a>,
+        running_var: wgpu::BufferBinding<'a>,
+    ) -> Self {
+        Self {
+            saved,
+            running_mean,
+            running_var,
+            new_running_mean: None,
+            new_running_var: None,
+            counters: None,
+        }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 6] {
         [
             (Role::Saved, Some(self.saved.clone())),

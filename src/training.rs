@@ -10,9 +10,9 @@ use crate::role::Role;
 use crate::running::{Momentum, RunningStatistics};
 use crate::tensor::Shape;
 
-/// The training forward pass, algorithm 1 of the paper: `y = (x - mean) / sqrt(variance + eps) * gamma + beta` with
-/// the mean and biased variance of the batch, which it saves for the backward pass; and the update of the running
-/// statistics, if any are kept.
+/// The training forward pass, algorithm 1 of the paper: `z = (x - mean) / sqrt(variance + eps) * gamma + beta` with
+/// the mean and biased variance of the batch, which it saves for the backward pass; `y = activation(z + residual)` where the
+/// options have them; and the update of the running statistics, if any are kept.
 ///
 /// A NaN or infinite value makes all of its channel NaN, and that channel's running variance; the running mean becomes
 /// NaN, or that infinity where all infinite values are the same; other channels do not see it.
@@ -29,19 +29,13 @@ use crate::tensor::Shape;
 /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
 /// let layer = Training::new(&context, &shape, TrainingOptions::default())?;
 /// assert!(workspace.size() >= layer.workspace_size());
+/// let whole = wgpu::Buffer::as_entire_buffer_binding;
 /// layer.encode(encoder, &TrainingBuffers {
-///     x: x.as_entire_buffer_binding(),
-///     y: y.as_entire_buffer_binding(),
-///     gamma: Some(parameters[0].as_entire_buffer_binding()),
-///     beta: Some(parameters[1].as_entire_buffer_binding()),
-///     running_mean: Some(parameters[2].as_entire_buffer_binding()),
-///     running_var: Some(parameters[3].as_entire_buffer_binding()),
-///     residual: None,
-///     new_running_mean: None,
-///     new_running_var: None,
-///     counters: None,
-///     saved: saved.as_entire_buffer_binding(),
-///     workspace: workspace.as_entire_buffer_binding(),
+///     gamma: Some(whole(parameters[0])),
+///     beta: Some(whole(parameters[1])),
+///     running_mean: Some(whole(parameters[2])),
+///     running_var: Some(whole(parameters[3])),
+///     ..TrainingBuffers::new(whole(x), whole(y), whole(saved), whole(workspace))
 /// })?;
 /// # Ok(())
 /// # }
@@ -53,7 +47,8 @@ pub struct Training {
 
 /// The buffers of [`Training`]. Each is a range of a buffer with usage `STORAGE`, at an offset that the device's
 /// `min_storage_buffer_offset_alignment` allows; more bytes than needed are no error. What is written overlaps
-/// nothing else, and where a buffer is both read and written, inputs overlap neither. Example at [`Training`].
+/// nothing else, but that y may lie exactly over x (which a backward pass would still need); where a buffer is both read and
+/// written, inputs do not overlap each other either. Example at [`Training`].
 #[derive(Clone, Debug)]
 pub struct TrainingBuffers<'a> {
     /// Input tensor, read.
@@ -84,6 +79,30 @@ pub struct TrainingBuffers<'a> {
 }
 
 impl<'a> TrainingBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `TrainingBuffers { gamma, beta, ..TrainingBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(
+        x: wgpu::BufferBinding<'a>,
+        y: wgpu::BufferBinding<'a>,
+        saved: wgpu::BufferBinding<'a>,
+        workspace: wgpu::BufferBinding<'a>,
+    ) -> Self {
+        Self {
+            x,
+            y,
+            saved,
+            workspace,
+            gamma: None,
+            beta: None,
+            running_mean: None,
+            running_var: None,
+            residual: None,
+            new_running_mean: None,
+            new_running_var: None,
+            counters: None,
+        }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 12] {
         [
             (Role::X, Some(self.x.clone())),

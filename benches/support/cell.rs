@@ -37,6 +37,8 @@ pub enum Operation {
     Training,
     Inference,
     Backward,
+    /// The backward pass of inference.
+    Frozen,
 }
 
 /// Where the channels are.
@@ -76,13 +78,13 @@ impl Scale {
 }
 
 impl Operation {
-    pub const ALL: [Self; 3] = [Self::Training, Self::Inference, Self::Backward];
+    pub const ALL: [Self; 4] = [Self::Training, Self::Inference, Self::Backward, Self::Frozen];
 
     /// The fewest times that memory of the size of the tensor is read or written, with a channel held on chip.
     pub fn minimal_passes(self) -> u32 {
         match self {
             Self::Training | Self::Inference => 2,
-            Self::Backward => 3,
+            Self::Backward | Self::Frozen => 3,
         }
     }
 }
@@ -152,6 +154,7 @@ impl std::fmt::Display for Operation {
             Self::Training => "training",
             Self::Inference => "inference",
             Self::Backward => "backward",
+            Self::Frozen => "frozen",
         })
     }
 }

@@ -3,8 +3,9 @@
 use std::error::Error;
 
 use wgpu_batchnorm::{
-    Backward, BackwardBuffers, BackwardOptions, Caps, Context, Dtype, Inference, InferenceBuffers,
-    InferenceOptions, Plan, Shape, Training, TrainingBuffers, TrainingOptions, read_back, wgpu,
+    Backward, BackwardBuffers, BackwardOptions, Caps, Context, Dtype, FrozenBackward, FrozenBackwardBuffers,
+    FrozenBackwardOptions, Inference, InferenceBuffers, InferenceOptions, Plan, Shape, Training,
+    TrainingBuffers, TrainingOptions, read_back, wgpu,
 };
 
 use crate::cell::{Dims, Layout, Operation};
@@ -22,6 +23,7 @@ pub fn plan(operation: Operation, shape: &Shape, caps: &Caps) -> Result<Plan, wg
         Operation::Training => Plan::training(shape, &TrainingOptions::default(), caps),
         Operation::Inference => Plan::inference(shape, &InferenceOptions::default(), caps),
         Operation::Backward => Plan::backward(shape, &BackwardOptions::default(), caps),
+        Operation::Frozen => Plan::frozen_backward(shape, &FrozenBackwardOptions::default(), caps),
     }
 }
 
@@ -29,6 +31,7 @@ enum Compiled {
     Training(Training),
     Inference(Inference),
     Backward(Backward),
+    Frozen(FrozenBackward),
 }
 
 /// A compiled operation and where it belongs.
@@ -51,6 +54,7 @@ impl<'a> Layer<'a> {
             Operation::Training => Compiled::Training(Training::from_plan(context, plan)?),
             Operation::Inference => Compiled::Inference(Inference::from_plan(context, plan)?),
             Operation::Backward => Compiled::Backward(Backward::from_plan(context, plan)?),
+            Operation::Frozen => Compiled::Frozen(FrozenBackward::from_plan(context, plan)?),
         };
         Ok(Self { operation, layout, compiled, tensors })
     }
@@ -60,6 +64,7 @@ impl<'a> Layer<'a> {
             Compiled::Training(layer) => layer.plan(),
             Compiled::Inference(layer) => layer.plan(),
             Compiled::Backward(layer) => layer.plan(),
+            Compiled::Frozen(layer) => layer.plan(),
         }
     }
 
@@ -110,46 +115,60 @@ impl<'a> Layer<'a> {
             Compiled::Training(layer) => layer.record(
                 pass,
                 &TrainingBuffers {
-                    x: whole(&set.x),
-                    y: whole(&set.out),
                     gamma: Some(whole(&tensors.gamma)),
                     beta: Some(whole(&tensors.beta)),
                     running_mean: Some(whole(&tensors.running_mean)),
                     running_var: Some(whole(&tensors.running_var)),
-                    saved: whole(&tensors.saved),
-                    workspace: whole(&tensors.workspace),
-                    residual: None,
-                    new_running_mean: None,
-                    new_running_var: None,
-                    counters: None,
+                    ..TrainingBuffers::new(
+                        whole(&set.x),
+                        whole(&set.out),
+                        whole(&tensors.saved),
+                        whole(&tensors.workspace),
+                    )
                 },
             ),
             Compiled::Inference(layer) => layer.record(
                 pass,
                 &InferenceBuffers {
-                    x: whole(&set.x),
-                    y: whole(&set.out),
                     gamma: Some(whole(&tensors.gamma)),
                     beta: Some(whole(&tensors.beta)),
-                    running_mean: whole(&tensors.running_mean),
-                    running_var: whole(&tensors.running_var),
-                    residual: None,
+                    ..InferenceBuffers::new(
+                        whole(&set.x),
+                        whole(&set.out),
+                        whole(&tensors.running_mean),
+                        whole(&tensors.running_var),
+                    )
                 },
             ),
             Compiled::Backward(layer) => layer.record(
                 pass,
                 &BackwardBuffers {
-                    x: whole(&set.x),
-                    dy: whole(&set.dy),
-                    saved: whole(&tensors.saved),
                     gamma: Some(whole(&tensors.gamma)),
                     dx: Some(whole(&set.out)),
                     dgamma: Some(whole(&tensors.dgamma)),
                     dbeta: Some(whole(&tensors.dbeta)),
-                    workspace: whole(&tensors.workspace),
-                    residual: None,
-                    beta: None,
-                    dresidual: None,
+                    ..BackwardBuffers::new(
+                        whole(&set.x),
+                        whole(&set.dy),
+                        whole(&tensors.saved),
+                        whole(&tensors.workspace),
+                    )
+                },
+            ),
+            Compiled::Frozen(layer) => layer.record(
+                pass,
+                &FrozenBackwardBuffers {
+                    x: Some(whole(&set.x)),
+                    gamma: Some(whole(&tensors.gamma)),
+                    dx: Some(whole(&set.out)),
+                    dgamma: Some(whole(&tensors.dgamma)),
+                    dbeta: Some(whole(&tensors.dbeta)),
+                    ..FrozenBackwardBuffers::new(
+                        whole(&set.dy),
+                        whole(&tensors.running_mean),
+                        whole(&tensors.running_var),
+                        whole(&tensors.workspace),
+                    )
                 },
             ),
         }

@@ -5,11 +5,13 @@ use std::fmt::Write;
 use std::path::Path;
 
 use wgpu_batchnorm::{
-    Activation, Affine, Backward, Dtype, FrozenBackward, Gradients, Inference, Layer, Momentum, Residual,
-    RunningStatistics, RunningTarget, RunningUpdate, RunningVariance, Shape, Training, Update, reference,
+    Activation, Affine, Backward, Dtype, FoldOptions, FrozenBackward, Gradients, Inference, Layer, Momentum,
+    Residual, RunningStatistics, RunningTarget, RunningUpdate, RunningVariance, Shape, Training, Update,
+    reference,
 };
 
 use crate::Test;
+use crate::fold::Folding;
 use crate::support::arena::Layout;
 use crate::support::case::Case;
 use crate::support::check::Verdict;
@@ -27,8 +29,8 @@ const INTRODUCTION: &str = "\
 Each cell was run: on each device of the test machine, the operations that the feature belongs to were held against the f64
 reference in the storage types, layouts and with the tensors in place that the columns name. `tests/gpu/features.rs` runs them
 again, and fails where this page says something else. A dash: there is nothing of the kind. Forward is `Training` and
-`Inference`, backward `Backward` and `FrozenBackward`, each as far as the feature matters to it. Features combine freely:
-`tests/gpu/surface.rs` draws combinations at random.
+`Inference`, with `RunningUpdate` and `Fold`; backward `Backward` and `FrozenBackward`, each as far as the feature matters to
+it. Features combine freely: `tests/gpu/surface.rs` draws combinations at random.
 
 The last column says who else has it in one operation, as far as their public sources show.
 
@@ -42,9 +44,10 @@ enum Pass {
     Backward,
     Frozen,
     Update,
+    Fold,
 }
 
-use Pass::{Backward as B, Frozen as Z, Inference as I, Training as T, Update as U};
+use Pass::{Backward as B, Fold as F, Frozen as Z, Inference as I, Training as T, Update as U};
 
 struct Feature {
     name: String,
@@ -116,6 +119,7 @@ fn features() -> Vec<Feature> {
     let target = RunningTarget::Fresh;
     follow("running statistics to fresh buffers", RunningStatistics { target, ..usual }, "ONNX, JAX");
     add("no running statistics", Layer { running: None, ..plain }, all, &[T], "PyTorch");
+    add("folded into the layer before", plain, all, &[F], "PyTorch, ONNX Runtime, TensorRT, on the host");
     features
 }
 
@@ -156,6 +160,10 @@ fn run(gpu: &Gpu, surface: &Surface, pass: Pass) -> Verdict {
             let running = layer.running.expect("running statistics");
             surface.update(gpu, &RunningUpdate::new(context, shape, running).map_err(text)?)
         }
+        F => {
+            let folding = Folding::new(*shape, FoldOptions { eps: layer.eps, ..Default::default() }, 11);
+            folding.check(&folding.run(gpu, Layout::Separate, surface.in_place))
+        }
     }
 }
 
@@ -192,12 +200,12 @@ fn cells(gpu: &Gpu, feature: &Feature) -> [&'static str; 7] {
     };
     // A gradient that is not asked for lies over nothing, and the update sees no tensor.
     let over = |pass| match pass {
-        T | I => true,
+        T | I | F => true,
         B | Z => feature.gradients.dx,
         U => false,
     };
     [
-        cell(&|pass, _, _, _| matches!(pass, T | I | U)),
+        cell(&|pass, _, _, _| matches!(pass, T | I | U | F)),
         cell(&|pass, _, _, _| matches!(pass, B | Z)),
         cell(&|_, dtype, _, _| dtype == Dtype::F32),
         cell(&|_, dtype, _, _| dtype == Dtype::F16),

@@ -21,7 +21,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// A layer and the batch norm behind it, as stored.
-struct Folding {
+pub struct Folding {
     shape: Shape,
     options: FoldOptions,
     layer: Linear,
@@ -31,7 +31,7 @@ struct Folding {
 }
 
 impl Folding {
-    fn new(shape: Shape, options: FoldOptions, seed: u64) -> Self {
+    pub fn new(shape: Shape, options: FoldOptions, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let channels = options.channels(&shape).expect("groups") as usize;
         let weight = random.normals(shape.len() as usize, 0.0, 0.3);
@@ -49,7 +49,7 @@ impl Folding {
 
     /// Each result within a few roundings of f32 of its terms, and the rounding to its storage type. A root may be off by two
     /// units of its own.
-    fn check(&self, folded: &Linear) -> Verdict {
+    pub fn check(&self, folded: &Linear) -> Verdict {
         let FoldOptions { eps, affine, groups, bias } = self.options;
         let gamma = affine.has_gamma().then_some(self.gamma.as_slice());
         let beta = affine.has_beta().then_some(self.beta.as_slice());
@@ -74,7 +74,7 @@ impl Folding {
         })
     }
 
-    fn run(&self, gpu: &Gpu, layout: Layout, in_place: bool) -> Linear {
+    pub fn run(&self, gpu: &Gpu, layout: Layout, in_place: bool) -> Linear {
         let operation = Fold::new(&gpu.context, &self.shape, self.options).expect("fold");
         let biases = Shape::new(&[1, self.layer.bias.len()], 1, self.options.bias).expect("a shape");
         let mut arena = Arena::new(gpu, layout);
