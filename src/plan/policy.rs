@@ -126,6 +126,11 @@ const HELD: u32 = 16;
 /// too often.
 const MERGED_IN_PLACE: u32 = 512;
 
+/// Invocations of a CPU's workgroup where a block is one channel: those of one vector of the processor. It takes them from
+/// the kernel's begin to its end before the next ones, or from barrier to barrier; alone in their workgroup they read
+/// memory as it lies, with others in steps of a page. Measured on 2 cores: 0.4 to 0.8 of the time of 256.
+const ALONE: u32 = 8;
+
 /// Workgroups that keep a CPU busy: some for each of its cores, so that none waits long for the last.
 const BUSY_CPU: u32 = 64;
 
@@ -139,9 +144,13 @@ fn workgroups(blocks: &Blocks, caps: &Caps) -> impl DoubleEndedIterator<Item = u
 /// The widest workgroup up to 256 that has so many vectors for each invocation; else the narrowest from 64.
 fn workgroup(blocks: &Blocks, vectors: u32, caps: &Caps) -> Result<u32, String> {
     let widths = || workgroups(blocks, caps).filter(|&workgroup| workgroup <= 256);
-    widths()
-        .rev()
-        .find(|&workgroup| workgroup >= 64 && blocks.active(workgroup) * vectors <= blocks.vectors)
+    let alone = widths().find(|&workgroup| caps.cpu && blocks.single() && workgroup == ALONE);
+    alone
+        .or_else(|| {
+            widths()
+                .rev()
+                .find(|&workgroup| workgroup >= 64 && blocks.active(workgroup) * vectors <= blocks.vectors)
+        })
         .or_else(|| widths().find(|&workgroup| workgroup >= 64))
         .or_else(|| widths().next_back())
         .or_else(|| workgroups(blocks, caps).next())
@@ -152,7 +161,8 @@ fn workgroup(blocks: &Blocks, vectors: u32, caps: &Caps) -> Result<u32, String> 
 pub(super) fn resident(blocks: &Blocks, tensors: u32, caps: &Caps) -> Result<Share, String> {
     let held = HELD / tensors;
     let items = |workgroup: u32| blocks.vectors.div_ceil(blocks.active(workgroup));
-    let width = |most: u32| workgroups(blocks, caps).find(|&w| w >= 64 && items(w) <= most);
+    let least = if caps.cpu && blocks.single() { ALONE } else { 64 };
+    let width = |most: u32| workgroups(blocks, caps).find(|&w| w >= least && items(w) <= most);
     // Half the registers leave room for twice the workgroups; a CPU has one at a time, and the fewer invocations the
     // fewer to wait for.
     let half = if caps.cpu { held } else { held / 2 };
@@ -168,7 +178,11 @@ pub(super) fn resident(blocks: &Blocks, tensors: u32, caps: &Caps) -> Result<Sha
 /// One workgroup for each block: a wide one, which has more under way, but on a CPU.
 pub(super) fn fused(blocks: &Blocks, shape: &Shape, caps: &Caps) -> Result<Share, String> {
     let items = summed_together(shape);
-    let widest = if caps.cpu { 128 } else { 1024 };
+    let widest = match (caps.cpu, blocks.single()) {
+        (true, true) => 0,
+        (true, false) => 128,
+        (false, _) => 1024,
+    };
     let enough = |w: &u32| (64..=widest).contains(w) && blocks.active(*w) * items <= blocks.vectors;
     let workgroup = match workgroups(blocks, caps).rev().find(enough) {
         Some(workgroup) => workgroup,
@@ -199,6 +213,7 @@ pub(super) fn apply(blocks: &Blocks, caps: &Caps) -> Result<Share, String> {
     // A CPU takes some groups in a row: what a workgroup begins with is not free there.
     let groups = if caps.cpu { 4 } else { 1 };
     let workgroup = workgroup(blocks, items * groups, caps)?;
+    let groups = if workgroup == ALONE { groups * 256 / ALONE } else { groups };
     Ok(Share { workgroup, items, chunk: blocks.active(workgroup) * items * groups })
 }
 
@@ -233,6 +248,12 @@ const FEW_BLOCKS_CPU: u32 = 3;
 /// 1 MiB each and 32 MiB together: training took 0.7 to 1.0 of the time of split at 0.4 MiB, 1.3 to 1.5 at 0.8 MiB;
 /// backward 0.6 to 0.8 from 0.8 to 3.2 MiB, 1.1 at 4 MiB.
 const CACHED_BY_CPU: [u64; 2] = [1 << 19, (4 << 20) - 1];
+
+/// Widest workgroup of a resident kernel that is as fast on a CPU as a fused one, by the number of tensors read, for blocks of one
+/// channel: what waits at a barrier has to be kept in memory. Measured on 2 cores, times by those of fused: training 0.9 at 16,
+/// 1.3 to 1.7 from 32 on; backward 0.7 to 0.9 at 32, 1.2 to 1.5 from 64 on. Blocks of several channels wait more often: up to
+/// 1.5 above 128.
+const HELD_BY_CPU: [u32; 2] = [16, 32];
 
 fn choose(shape: &Shape, tensors: u32, caps: &Caps) -> Choice {
     let Ok(blocks) = Blocks::new(shape, caps) else {
@@ -273,8 +294,8 @@ fn on_a_cpu(
 ) -> Choice {
     let bytes = u64::from(tensors) * u64::from(blocks.vectors) * 16;
     let cached = bytes <= CACHED_BY_CPU[usize::from(tensors > 1)];
-    // Sums over several channels wait for all invocations more often: a wide workgroup took up to 1.5 times as long.
-    if resident.is_ok_and(|share| blocks.single() || share.workgroup <= 128) {
+    let narrow = if blocks.single() { HELD_BY_CPU[usize::from(tensors > 1)] } else { 128 };
+    if resident.is_ok_and(|share| share.workgroup <= narrow) {
         (Strategy::Resident, "a block fits in registers")
     } else if blocks.blocks < FEW_BLOCKS_CPU {
         (Strategy::Split, "too few blocks for one workgroup each")
