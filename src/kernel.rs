@@ -55,6 +55,18 @@ pub(crate) enum Source {
     Unread,
 }
 
+/// Where the gradient by z comes from when dx is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Later {
+    /// It is computed again.
+    #[default]
+    Computed,
+    /// It was held in place of dy.
+    Held,
+    /// It was written as the gradient by the residual, by the same invocation.
+    Written,
+}
+
 /// Which file an activation is; its numbers are parameters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct ActivationFile(&'static str);
@@ -133,6 +145,8 @@ pub(crate) struct Parts {
     pub(crate) residual: Presence,
     /// Gradient of the residual.
     pub(crate) dresidual: Presence,
+    /// The gradient by z, where it is needed again.
+    pub(crate) later: Later,
     /// dx where it does not wait for the sums.
     pub(crate) frozen_dx: Presence,
     /// Running statistics that are updated by a launch of their own.

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use crate::kernel::{Channels, Kernel, Overwriting, Presence, Reduce, Sharing, Source};
+use crate::kernel::{Channels, Kernel, Later, Overwriting, Presence, Reduce, Sharing, Source};
 use crate::role::Role;
 use crate::running::{RunningTarget, Update};
 use crate::tensor::Dtype;
@@ -100,6 +100,9 @@ const FILES: &[(&str, &str)] = files![
     "lib/logistic"
     "lib/map_f16"
     "lib/map_f32"
+    "lib/later_computed"
+    "lib/later_held"
+    "lib/later_written"
     "lib/mean_running"
     "lib/mean_zero"
     "lib/merge"
@@ -304,6 +307,11 @@ impl Kernel {
             "mean" => of_source("mean_running", "mean_zero"),
             "upstream" => pick(acts, "upstream_activated", "upstream_plain"),
             "upstream_word" => pick(acts, "upstream_word_activated", "upstream_word_plain"),
+            "later" => match parts.later {
+                Later::Computed => "later_computed",
+                Later::Held => "later_held",
+                Later::Written => "later_written",
+            },
             "shift" => of_channels("shift_one", of_dtype("shift_f32", "shift_f16")),
             "scale" => pick(scaled, "scale_given", "scale_absent"),
             "dresidual" => pick(parts.dresidual, "dresidual_given", "dresidual_absent"),

@@ -214,6 +214,7 @@ fn headers_name_parts_and_roles() {
         "verdict",
         "each",
         "mean",
+        "later",
     ];
     let names: Vec<&str> = Role::BOUND.iter().map(|role| role.name()).collect();
     let files = files();

@@ -2,7 +2,7 @@
 // binds: dx read_write, saved read
 // Section 3 of the paper in one launch: a workgroup takes the sums of its block, then dx.
 // grid: block
-// memory: x once, dy once (the second reading finds the block in the cache), dx once
+// memory: x once, dy and residual once (the second reading finds the block in the cache), dresidual and dx once
 
 @compute @workgroup_size(WORKGROUP)
 fn grad_fused(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, me: Invocation) {

@@ -1,4 +1,4 @@
-// uses: params grid channels channel_sums input gradient_source residual upstream dresidual grad_finish grad_step
+// uses: params grid channels channel_sums input gradient_source residual upstream later dresidual grad_finish grad_step
 // binds: dx read_write, saved read
 // Section 3 of the paper in one launch with each value read once: a workgroup holds its block in registers.
 // grid: block
@@ -35,6 +35,7 @@ fn grad_resident(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) 
     if (in$k) {
         let u = upstream(x$k, g$k, r$k, center, shift);
         write_dresidual(at$k, u);
+        g$k = keep(g$k, u);
         dy_sum += u;
         centered_sum += times(u, (unpack(x$k) - center.a) - center.b);
     }
@@ -44,7 +45,7 @@ fn grad_resident(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) 
     let k = coefficients_at(block, start.position);
     // repeat:
     if (in$k) {
-        dx[at$k] = pack(input_gradient(unpack(x$k), upstream(x$k, g$k, r$k, k, shift), k));
+        dx[at$k] = pack(input_gradient(unpack(x$k), later(x$k, g$k, r$k, k, shift), k));
     }
     // end
 }

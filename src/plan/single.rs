@@ -42,10 +42,9 @@ pub(super) fn backward(
 ) -> Result<Plan, Error> {
     let (gradients, upstream) = (options.gradients, Upstream::of_backward(shape, options));
     let first = upstream.first_passes(Source::Read);
-    let (name, passes) = match strategy {
-        Strategy::Resident => ("grad_resident", first + 1),
-        // It computes the gradient by z twice.
-        _ => ("grad_fused", first + 2 + upstream.tensors().len() as u32),
+    let (name, passes, later) = match strategy {
+        Strategy::Resident => ("grad_resident", first + 1, upstream.held()),
+        _ => ("grad_fused", first + upstream.later_passes(), upstream.walked_again()),
     };
     if !gradients.dx {
         let reason = "dx is not asked for, and nothing would be read twice".into();
@@ -54,7 +53,7 @@ pub(super) fn backward(
     let (blocks, share) = share(strategy, shape, 2, caps)?;
     let (dgamma, dbeta) = (Presence::of(gradients.dgamma), Presence::of(gradients.dbeta));
     let gamma = Presence::of(options.affine.has_gamma());
-    let parts = Parts { gamma, dgamma, dbeta, ..upstream.written(Parts::new(shape.dtype())) };
+    let parts = Parts { gamma, dgamma, dbeta, later, ..upstream.written(Parts::new(shape.dtype())) };
     let mut launches = vec![blocks.launch(name, shape, blocks.summing(parts, caps), share, 1, caps)?];
     upstream.finish(&mut launches, false);
     blocks.check(&launches, strategy, caps)?;

@@ -2,7 +2,7 @@
 
 use super::{Access, Argument, Launch, argument};
 use crate::activation::Activation;
-use crate::kernel::{Parts, Presence, Source};
+use crate::kernel::{Later, Parts, Presence, Source};
 use crate::options::{Affine, BackwardOptions, FrozenBackwardOptions, Gradients, Residual};
 use crate::role::Role;
 use crate::tensor::{Dtype, Shape};
@@ -54,6 +54,16 @@ impl Upstream {
     /// Whether it is written, and can be read again.
     fn is_kept(&self) -> bool {
         self.gradients.dresidual && self.exact
+    }
+
+    /// How a launch that has computed it, and held it in registers, has it when dx is written.
+    pub(super) fn held(&self) -> Later {
+        if self.acts() && self.exact { Later::Held } else { Later::Computed }
+    }
+
+    /// How a launch that has computed it, and goes over the tensor again, has it when dx is written.
+    pub(super) fn walked_again(&self) -> Later {
+        if self.acts() && self.is_kept() { Later::Written } else { Later::Computed }
     }
 
     /// Whether a later launch computes it again, from x.
