@@ -22,8 +22,9 @@ place() { # NAME: a line of its messages, whose target has that name, with an ex
     strip "$folder/bin/$1"
 }
 messages=$(cargo build --locked --release --message-format json-render-diagnostics \
-    --test gpu --example demo --bench copy --bench shapes --bench plan_sweep --bench host_cost --bench compare)
-for name in gpu demo copy shapes plan_sweep host_cost compare; do
+    --test gpu --example demo --bench copy --bench shapes --bench plan_sweep --bench tail \
+    --bench host_cost --bench compare)
+for name in gpu demo copy shapes plan_sweep tail host_cost compare; do
     place "$name" <<<"$messages"
 done
 

@@ -114,6 +114,8 @@ pytorch() { # NAME SYSTEMS LIMIT
 }
 
 export WGPU_BATCHNORM_REQUIRE=vulkan
+# Nearly every random layer has kernels of its own to be compiled.
+export PROPTEST_CASES=${PROPTEST_CASES:-40}
 tests=vulkan/
 [ ${#quick[@]} = 0 ] || tests=vulkan/default/training::
 stage tests 130 "$here/bin/gpu" "$tests"
@@ -125,6 +127,7 @@ if "$python" -c 'import torch' 2>/dev/null; then
 else
     say "no PyTorch: its stages are left out"
 fi
+stage tail 40 "$here/bin/tail" --backend vulkan --budget '{budget}' "${quick[@]}"
 stage host_cost 20 "$here/bin/host_cost" --backend vulkan --json "$out/host_cost.json"
 if [ ${#quick[@]} = 0 ]; then
     stage demo 50 "$here/bin/demo" --backend vulkan
@@ -146,6 +149,7 @@ part() { # NAME PATTERN: the lines of a stage from the first that matches
         grep -E '^\| (copy|driver|best)|\* |dispatches|of one workgroup' "$scratch/copy"
     part shapes '^| operation'
     part plan_sweep '^The choice'
+    part tail '^training: '
     part host_cost '^| operation'
     part demo ' rows in '
     for peer in pytorch pytorch_compile; do

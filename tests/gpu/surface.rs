@@ -5,7 +5,7 @@
 
 use proptest::prelude::*;
 use wgpu_batchnorm::{
-    Activation, Affine, Backward, BackwardOptions, Dtype, FrozenBackward, Gradients, Inference, Layer,
+    Activation, Affine, Backward, BackwardOptions, Dtype, Error, FrozenBackward, Gradients, Inference, Layer,
     Momentum, Residual, RunningStatistics, RunningTarget, RunningVariance, Shape, Training, Update,
     reference,
 };
@@ -34,6 +34,8 @@ struct Description {
     gradients: Gradients,
     layout: Layout,
     in_place: bool,
+    /// Bytes of the largest binding that the device allows, so that tensors come in slices; `None` for its own limit.
+    binding: Option<u32>,
     offset: f64,
     scale: f64,
     /// One value of each channel is that many standard deviations away; 0 for none.
@@ -44,6 +46,25 @@ struct Description {
 }
 
 impl Description {
+    /// The device, or one whose bindings are small.
+    fn device(&self, gpu: &Gpu) -> Gpu {
+        match self.binding {
+            Some(bytes) => gpu.limited(|limits| limits.max_storage_buffer_binding_size = bytes.into()),
+            None => gpu.anew(),
+        }
+    }
+
+    /// An operation; `None` where it is refused for small bindings, as for statistics that do not fit one.
+    fn fits<T>(&self, operation: Result<T, Error>) -> Result<Option<T>, String> {
+        match operation {
+            Ok(operation) => Ok(Some(operation)),
+            Err(Error::Limit { limit: "max_storage_buffer_binding_size", .. }) if self.binding.is_some() => {
+                Ok(None)
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     fn surface(&self) -> Surface {
         let shape = Shape::new(&self.dims, self.axis, self.dtype).expect("a shape");
         // f16 ends at 65504.
@@ -120,6 +141,7 @@ fn descriptions() -> impl Strategy<Value = Description> {
         1u8..16,
         prop::sample::select(Layout::ALL.to_vec()),
         any::<bool>(),
+        prop::option::weighted(0.15, (9u32..14).prop_map(|log| 1 << log)),
     );
     let data = (
         prop_oneof![1 => Just(0.0), 4 => property::magnitude(0.0..6.0)],
@@ -129,7 +151,7 @@ fn descriptions() -> impl Strategy<Value = Description> {
         any::<u64>(),
     );
     (property::dims(), options, data).prop_map(|((dims, axis), options, data)| {
-        let (dtype, layer, bits, layout, in_place) = options;
+        let (dtype, layer, bits, layout, in_place, binding) = options;
         let (offset, scale, outlier, poisoned, seed) = data;
         let added = layer.residual == Residual::Added;
         let mut gradients = Gradients {
@@ -148,6 +170,7 @@ fn descriptions() -> impl Strategy<Value = Description> {
             gradients,
             layout,
             in_place,
+            binding,
             offset,
             scale,
             outlier,
@@ -160,26 +183,31 @@ fn descriptions() -> impl Strategy<Value = Description> {
 /// Each pass by the plan that the policy picks, and by one of the other strategies.
 fn any_layer(gpu: &Gpu) {
     property::run(CASES, descriptions(), |description| {
-        let (surface, gpu) = (description.surface(), &gpu.anew());
+        let (surface, gpu) = (description.surface(), &description.device(gpu));
         let (context, shape) = (&gpu.context, surface.case.shape);
-        let text = |error: wgpu_batchnorm::Error| error.to_string();
         let (layer, gradients) = (surface.layer, surface.gradients);
         if !description.poisoned {
-            let inference = Inference::new(context, &shape, layer.inference()).map_err(text)?;
-            surface.inference(gpu, &inference).map_err(|wrong| format!("{}: {wrong}", inference.plan()))?;
-            let frozen =
-                FrozenBackward::new(context, &shape, layer.frozen_backward(gradients)).map_err(text)?;
-            surface.frozen_backward(gpu, &frozen).map_err(|wrong| format!("{}: {wrong}", frozen.plan()))?;
+            if let Some(inference) = description.fits(Inference::new(context, &shape, layer.inference()))? {
+                let verdict = surface.inference(gpu, &inference);
+                verdict.map_err(|wrong| format!("{}: {wrong}", inference.plan()))?;
+            }
+            let frozen = FrozenBackward::new(context, &shape, layer.frozen_backward(gradients));
+            if let Some(frozen) = description.fits(frozen)? {
+                let verdict = surface.frozen_backward(gpu, &frozen);
+                verdict.map_err(|wrong| format!("{}: {wrong}", frozen.plan()))?;
+            }
         }
         let training = Training::new(context, &shape, layer.training());
         if shape.values_per_channel() == 1 {
             return training.map_or(Ok(()), |layer| Err(format!("{} was taken", layer.plan())));
         }
-        let training = training.map_err(text)?;
+        let Some(training) = description.fits(training)? else { return Ok(()) };
         let saved = surface.training(gpu, &training);
         let saved = saved.map_err(|wrong| format!("{}: {wrong}", training.plan()))?;
+        // Small bindings are not for all strategies.
         let pick = |len: usize| description.seed as usize / 11 % len.max(1);
-        let others = run::trainings(gpu, &shape, &layer.training());
+        let others = || run::trainings(gpu, &shape, &layer.training());
+        let others = if description.binding.is_none() { others() } else { Vec::new() };
         if let Some(other) = others.get(pick(others.len())) {
             surface.training(gpu, other).map_err(|wrong| format!("{}: {wrong}", other.plan()))?;
         }
@@ -188,9 +216,12 @@ fn any_layer(gpu: &Gpu) {
         }
         let saved = if shape.is_empty() { surface.case.saved(layer.eps) } else { saved };
         let options: BackwardOptions = layer.backward(gradients);
-        let backward = Backward::new(context, &shape, options).map_err(text)?;
+        let Some(backward) = description.fits(Backward::new(context, &shape, options))? else {
+            return Ok(());
+        };
         surface.backward(gpu, &backward, &saved).map_err(|wrong| format!("{}: {wrong}", backward.plan()))?;
-        let others = run::backwards(gpu, &shape, &options);
+        let others = || run::backwards(gpu, &shape, &options);
+        let others = if description.binding.is_none() { others() } else { Vec::new() };
         match others.get(pick(others.len())) {
             Some(other) => {
                 surface.backward(gpu, other, &saved).map_err(|wrong| format!("{}: {wrong}", other.plan()))
