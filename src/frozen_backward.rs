@@ -17,6 +17,9 @@ use crate::tensor::Shape;
 /// * `dgamma = sum(dz * (x - running_mean)) / sqrt(running_var + eps)`
 /// * `dx = dz * gamma / sqrt(running_var + eps)`
 ///
+/// The statistics' own gradients, for those who train them, follow from these: that of running_mean is
+/// `-dbeta * gamma / sqrt(running_var + eps)`, that of running_var `-dgamma * gamma / (2 * (running_var + eps))`.
+///
 /// Where an activation is to be gone through, z is computed again from x. x is read for that and for dgamma; with neither,
 /// dx takes one pass over dy. An empty batch gives zeros for dgamma and dbeta.
 ///

@@ -62,24 +62,12 @@ const NOT_RUN: [(&str, Why); 7] = [
     ("xla/TrainingLargeInputs", Why::NoOracle("its y is what a mean rounded to one f32 makes of it")),
 ];
 
-/// Vectors that also expect the gradients of the running mean and variance, which no operation of this crate
-/// computes. Their dx, dgamma and dbeta are compared.
-const WITHOUT_STATISTICS_GRADIENTS: [&str; 7] = [
-    "tfjs_core/batchNorm4D/simple batchnorm4D gradients, 2x1x1x2",
-    "tfjs_core/batchNorm4D/batchnorm4D gradients, same shapes in x, mean and variance",
-    "tfjs_core/batchNorm3D/simple batchnorm3D gradients, 2x1x2",
-    "tfjs_core/batchNorm3D/batchnorm3D gradients, same shapes in x, mean and variance",
-    "tfjs_core/batchNorm2D/simple batchnorm2D gradients, 2x2",
-    "tfjs_core/batchNorm2D/gradient with clones batchnorm2D",
-    "tfjs_core/batchNorm2D/batchnorm2D gradients, same shapes in x, mean and variance",
-];
-
 /// Every vector is run, or is in the list with its reason; together they are all there are. What is run is within the
 /// tolerance of its source, by every strategy.
 fn vectors(gpu: &Gpu) {
     let vectors = vectors::load();
     assert_eq!(vectors.len(), VECTORS);
-    for name in NOT_RUN.iter().map(|(name, _)| *name).chain(WITHOUT_STATISTICS_GRADIENTS) {
+    for (name, _) in NOT_RUN {
         let times = vectors.iter().filter(|vector| vector.name == name).count();
         assert_eq!(times, 1, "{name}: listed, and there {times} times");
     }
@@ -134,10 +122,6 @@ fn hold(gpu: &Gpu, vector: &Vector, layout: Layout) -> Verdict {
         (Some("relu"), Mode::Inference) => Activation::Relu,
         (Some(activation), _) => return Err(format!("has the activation {activation}, and is not listed")),
     };
-    let expects_more = vector.expected_dmean.is_some() || vector.expected_dvar.is_some();
-    if expects_more != WITHOUT_STATISTICS_GRADIENTS.contains(&vector.name.as_str()) {
-        return Err("expects gradients of the running statistics, or is listed though it does not".into());
-    }
     let case = case(vector);
     match vector.mode {
         Mode::Train => {
@@ -159,7 +143,9 @@ fn hold(gpu: &Gpu, vector: &Vector, layout: Layout) -> Verdict {
             expect(vector, case.shape.dtype(), &[("y", &y, &vector.expected_y)])
         }
         Mode::Backward if vector.bwd_stats == Some(BackwardStatistics::Eval) => {
-            hold_gradients(vector, &case, &frozen(gpu, vector, &case, layout))
+            let actual = frozen(gpu, vector, &case, layout);
+            hold_gradients(vector, &case, &actual)?;
+            hold_statistics_gradients(vector, &case, &actual)
         }
         Mode::Backward => {
             for strategy in Strategy::ALL {
@@ -244,6 +230,26 @@ fn frozen(gpu: &Gpu, vector: &Vector, case: &Case, layout: Layout) -> Differenti
     let actual = surface.frozen_gradients(gpu, &operation.expect("a layer"));
     let [dx, dgamma, dbeta] = [actual.dx, actual.dgamma, actual.dbeta].map(Option::unwrap_or_default);
     Differentiated { dx, dgamma, dbeta, bits: Vec::new() }
+}
+
+/// The gradients of the running statistics, as the documentation of `FrozenBackward` has them follow from the others.
+fn hold_statistics_gradients(vector: &Vector, case: &Case, actual: &Differentiated) -> Verdict {
+    if vector.expected_dmean.is_none() && vector.expected_dvar.is_none() {
+        return Ok(());
+    }
+    let gamma = |c: usize| case.gamma(affine(vector)).map_or(1.0, |gamma| gamma[c]);
+    let invstd = |c: usize| 1.0 / (case.running.variance[c] + f64::from(vector.eps)).sqrt();
+    let of = |gradient: &[f64], by: &dyn Fn(usize) -> f64| -> Vec<f64> {
+        gradient.iter().enumerate().map(|(c, gradient)| gradient * by(c)).collect()
+    };
+    let dmean = of(&actual.dbeta, &|c| -gamma(c) * invstd(c));
+    let dvar = of(&actual.dgamma, &|c| -0.5 * gamma(c) * invstd(c).powi(2));
+    let of_statistics = [("dmean", &dmean, &vector.expected_dmean), ("dvar", &dvar, &vector.expected_dvar)];
+    expect(
+        vector,
+        Dtype::F32,
+        &of_statistics.map(|(name, actual, expected)| (name, actual.as_slice(), expected)),
+    )
 }
 
 fn hold_gradients(vector: &Vector, case: &Case, actual: &Differentiated) -> Verdict {

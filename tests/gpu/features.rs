@@ -82,6 +82,7 @@ fn features() -> Vec<Feature> {
             Activation::Identity => continue,
             Activation::Relu => "cuDNN, oneDNN, Apex",
             Activation::LeakyRelu { .. } => "InPlace-ABN",
+            Activation::Clamp { .. } => "MIOpen",
             _ => "nobody in training",
         };
         add(&name, Layer { activation, ..plain }, all, every, elsewhere);
@@ -90,6 +91,7 @@ fn features() -> Vec<Feature> {
         add(&name, Layer { activation, residual, ..plain }, with_residual, every, elsewhere);
     }
     add("residual without activation", Layer { residual, ..plain }, with_residual, every, "nobody");
+    add("frozen statistics", plain, all, &[I, Z], "PyTorch");
     let only = Gradients::NONE;
     for (name, layer, gradients) in [
         ("dx alone", plain, Gradients { dx: true, ..only }),
@@ -118,6 +120,8 @@ fn features() -> Vec<Feature> {
     follow("update only if the layer is finite", RunningStatistics { update, ..usual }, "nobody");
     let target = RunningTarget::Fresh;
     follow("running statistics to fresh buffers", RunningStatistics { target, ..usual }, "ONNX, JAX");
+    let running = Some(usual);
+    add("running statistics apart from the forward pass", Layer { running, ..plain }, all, &[U], "nobody");
     add("no running statistics", Layer { running: None, ..plain }, all, &[T], "PyTorch");
     add("folded into the layer before", plain, all, &[F], "PyTorch, ONNX Runtime, TensorRT, on the host");
     features
