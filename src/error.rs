@@ -157,7 +157,7 @@ pub enum Error {
         needs: u64,
     },
     /// A buffer was given that the description does not call for.
-    #[error("{argument}: was given, but this operation was described without it")]
+    #[error("{argument}: was given, but this operation, as it is described, has no use for it")]
     Unexpected {
         /// Name of the buffer.
         argument: &'static str,

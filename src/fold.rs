@@ -15,7 +15,8 @@ use crate::tensor::Shape;
 /// * `folded_weight[o] = weight[o] * gamma[o] / sqrt(running_var[o] + eps)`
 /// * `folded_bias[o] = (bias[o] - running_mean[o]) * gamma[o] / sqrt(running_var[o] + eps) + beta[o]`
 ///
-/// computed in f32 and rounded once to the storage type. The shape is that of the weight, its channel axis the one of the
+/// computed in f32 and rounded once to the storage type. A residual and an activation behind the batch norm remain to be done
+/// behind the folded layer. The shape is that of the weight, its channel axis the one of the
 /// outputs: 0 for a convolution or linear layer of PyTorch, `[out, in, ..]`; 1 for its transposed convolution,
 /// `[in, out, ..]`; the last one in Keras, `[.., in, out]`. The results may go over `weight` and `bias`.
 ///
@@ -70,6 +71,19 @@ pub struct FoldBuffers<'a> {
 }
 
 impl<'a> FoldBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `FoldBuffers { gamma, beta, ..FoldBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(
+        weight: wgpu::BufferBinding<'a>,
+        bias: wgpu::BufferBinding<'a>,
+        running_mean: wgpu::BufferBinding<'a>,
+        running_var: wgpu::BufferBinding<'a>,
+        folded_weight: wgpu::BufferBinding<'a>,
+        folded_bias: wgpu::BufferBinding<'a>,
+    ) -> Self {
+        Self { weight, bias, running_mean, running_var, folded_weight, folded_bias, gamma: None, beta: None }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 8] {
         [
             (Role::Weight, Some(self.weight.clone())),

@@ -21,7 +21,7 @@ use crate::tensor::Shape;
 /// `-dbeta * gamma / sqrt(running_var + eps)`, that of running_var `-dgamma * gamma / (2 * (running_var + eps))`.
 ///
 /// Where an activation is to be gone through, z is computed again from x. x is read for that and for dgamma; with neither,
-/// dx takes one pass over dy. An empty batch gives zeros for dgamma and dbeta.
+/// dx takes one reading of dy. An empty batch gives zeros for dgamma and dbeta.
 ///
 /// ```no_run
 /// use wgpu_batchnorm::{Context, Dtype, FrozenBackward, FrozenBackwardBuffers, FrozenBackwardOptions, Gradients, Shape};

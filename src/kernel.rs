@@ -147,6 +147,8 @@ pub(crate) struct Parts {
     pub(crate) dresidual: Presence,
     /// The gradient by z, where it is needed again.
     pub(crate) later: Later,
+    /// Sums of gradients, where they are asked for.
+    pub(crate) sums: Presence,
     /// dx where it does not wait for the sums.
     pub(crate) frozen_dx: Presence,
     /// Running statistics that are updated by a launch of their own.

@@ -118,6 +118,9 @@
 //! | [`MergeGradientSums`] | the sums of all parts | sums of the whole; **dgamma and dbeta of the whole batch** |
 //! | [`InputGradient`] | each part's x and dy | that part's dx |
 //!
+//! The stages are those of a layer that ends with beta: a residual and an activation are the caller's. Running statistics with
+//! counters or fresh buffers take a [`RunningUpdate`] after the merge.
+//!
 //! Devices of one kind that merge the same sets in the same order get the same statistics, to the bit. dgamma and dbeta are whole
 //! after the merge: an all-reduce that adds up gradients must leave them out, or count each once. dy belongs to the
 //! loss of the whole batch. The result agrees with the undivided operation to rounding, not in bits.

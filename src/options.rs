@@ -59,10 +59,13 @@ pub enum Residual {
 }
 
 /// A whole layer, as its passes share it: the one description from which the options of each of them follow, so that
-/// they agree. Its parts combine freely.
+/// they agree. Its parts combine freely. The CPU path and the stages of a batch in parts take less of it, and refuse the
+/// rest by name.
 ///
 /// `y = activation(gamma * x_hat + beta + residual)`, where x_hat is x normalized by the statistics of the batch in training,
 /// and by the running ones in inference.
+///
+/// A gradient by a gamma or beta that the layer has not is that at 1 or 0; [`Layer::gradients`] leaves it out.
 ///
 /// | part | training | inference | backward | backward of inference |
 /// |---|---|---|---|---|
@@ -77,8 +80,9 @@ pub enum Residual {
 ///
 /// // The end of a block of a ResNet.
 /// let layer = Layer { activation: Activation::Relu, residual: Residual::Added, ..Layer::default() };
-/// let backward = layer.backward(Gradients { dresidual: true, ..Gradients::default() });
+/// let backward = layer.backward(layer.gradients());
 /// assert_eq!(layer.training().activation, backward.activation);
+/// assert_eq!(backward.gradients, Gradients { dresidual: true, ..Gradients::default() });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Layer {
@@ -119,6 +123,38 @@ impl Layer {
     pub fn backward(&self, gradients: Gradients) -> BackwardOptions {
         let Self { affine, residual, activation, .. } = *self;
         BackwardOptions { affine, residual, activation, gradients }
+    }
+
+    /// The gradients by all that the layer has: x, gamma and beta if there are any, the residual if there is one.
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Affine, Gradients, Layer};
+    ///
+    /// let layer = Layer { affine: Affine::Beta, ..Layer::default() };
+    /// assert_eq!(layer.gradients(), Gradients { dgamma: false, ..Gradients::default() });
+    /// ```
+    pub fn gradients(&self) -> Gradients {
+        Gradients {
+            dx: true,
+            dgamma: self.affine.has_gamma(),
+            dbeta: self.affine.has_beta(),
+            dresidual: self.residual == Residual::Added,
+        }
+    }
+
+    /// What [`Fold`](crate::Fold) takes, for a weight without groups and a bias in f32. The residual and the activation
+    /// remain to be done behind the folded layer.
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Convention, FoldOptions};
+    ///
+    /// // A transposed convolution in 8 groups before a batch norm of Keras.
+    /// let options = FoldOptions { groups: 8, ..Convention::Keras3.layer().fold() };
+    /// assert_eq!(options.eps, 1e-3);
+    /// ```
+    pub fn fold(&self) -> FoldOptions {
+        let Self { eps, affine, .. } = *self;
+        FoldOptions { eps, affine, groups: 1, bias: Dtype::F32 }
     }
 
     /// What [`FrozenBackward`](crate::FrozenBackward) takes.
@@ -255,7 +291,7 @@ pub struct BackwardOptions {
 /// ```
 /// use wgpu_batchnorm::{FrozenBackwardOptions, Gradients};
 ///
-/// // A layer whose parameters are frozen as well: dx alone, in one pass over dy.
+/// // A layer whose parameters are frozen as well: dx alone, by one reading of dy.
 /// let gradients = Gradients { dx: true, ..Gradients::NONE };
 /// let options = FrozenBackwardOptions { gradients, ..Default::default() };
 /// # let _ = options;
@@ -307,7 +343,7 @@ pub struct FoldOptions {
 
 impl Default for FoldOptions {
     fn default() -> Self {
-        Self { eps: 1e-5, affine: Affine::default(), groups: 1, bias: Dtype::F32 }
+        Layer::default().fold()
     }
 }
 

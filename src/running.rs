@@ -39,6 +39,7 @@ pub enum Momentum {
     OfOld(f32),
     /// The average of all batches, PyTorch's `momentum=None`: a weight of 1 / n at the n-th batch, counted before it is
     /// used, so that the first one replaces what was there. The count is [`RunningCounters::updates`].
+    /// [`Training::set_momentum`](crate::Training::set_momentum) neither sets nor leaves it.
     Cumulative,
 }
 
@@ -99,14 +100,18 @@ pub enum RunningTarget {
     /// Over the old ones, in `running_mean` and `running_var`.
     #[default]
     InPlace,
-    /// To `new_running_mean` and `new_running_var`, and the old ones stay. A batch that is skipped copies them.
+    /// To `new_running_mean` and `new_running_var`, and the old ones stay. A channel that skips the batch copies them.
+    /// Counters are updated where they are.
     Fresh,
 }
 
 /// How the running statistics follow the batches.
 ///
 /// With a constant momentum, [`Update::Always`] and [`RunningTarget::InPlace`] the update is part of a launch that is there
-/// anyway. Everything else is one more launch over the channels, which does not see the tensor.
+/// anyway. Everything else is one more launch over the channels, which does not see the tensor; and
+/// [`MergeMoments`](crate::MergeMoments) refuses it, for a [`RunningUpdate`](crate::RunningUpdate) after it to do.
+///
+/// Whatever is kept out of the averages, y and the gradients of a batch with a NaN are what they are.
 ///
 /// ```
 /// use wgpu_batchnorm::{Momentum, RunningStatistics, RunningVariance};

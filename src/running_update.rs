@@ -13,7 +13,8 @@ use crate::tensor::Shape;
 /// its own: for forward passes that run more than once for each batch, as with activation checkpointing, and for those
 /// whose batch is only later known to be a good one. The forward pass itself is then described with `running: None`.
 ///
-/// An empty batch records nothing.
+/// The shape is that of the batch whose statistics are saved: after a merge of parts, that of all of them together. It says
+/// how many values a channel has, for the unbiased variance. An empty batch records nothing.
 ///
 /// ```no_run
 /// use wgpu_batchnorm::{Context, Dtype, RunningStatistics, RunningUpdate, RunningUpdateBuffers, Shape};

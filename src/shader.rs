@@ -111,6 +111,8 @@ const FILES: &[(&str, &str)] = files![
     "lib/normalize_loop"
     "lib/normalized"
     "lib/params"
+    "lib/partial_sums_absent"
+    "lib/partial_sums_given"
     "lib/plus_absent"
     "lib/plus_added"
     "lib/reduce_subgroups"
@@ -307,6 +309,7 @@ impl Kernel {
             "mean" => of_source("mean_running", "mean_zero"),
             "upstream" => pick(acts, "upstream_activated", "upstream_plain"),
             "upstream_word" => pick(acts, "upstream_word_activated", "upstream_word_plain"),
+            "partial_sums" => pick(parts.sums, "partial_sums_given", "partial_sums_absent"),
             "later" => match parts.later {
                 Later::Computed => "later_computed",
                 Later::Held => "later_held",

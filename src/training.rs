@@ -7,7 +7,7 @@ use crate::options::TrainingOptions;
 use crate::pipeline::Context;
 use crate::plan::Plan;
 use crate::role::Role;
-use crate::running::{Momentum, RunningStatistics};
+use crate::running::Momentum;
 use crate::tensor::Shape;
 
 /// The training forward pass, algorithm 1 of the paper: `z = (x - mean) / sqrt(variance + eps) * gamma + beta` with
@@ -16,7 +16,8 @@ use crate::tensor::Shape;
 ///
 /// A NaN or infinite value makes all of its channel NaN, and that channel's running variance; the running mean becomes
 /// NaN, or that infinity where all infinite values are the same; other channels do not see it.
-/// [`Update::IfChannelFinite`](crate::Update) keeps such a batch out of the running statistics. An empty batch records
+/// [`Update::IfChannelFinite`](crate::Update) and `IfLayerFinite` keep such a batch out of the running statistics; y is what it
+/// is. An empty batch records
 /// nothing, so that running and saved statistics stay as they are. Where systems differ this is PyTorch's answer.
 ///
 /// ```no_run
@@ -133,32 +134,32 @@ impl Training {
     /// Takes another momentum from the next recording on; what is recorded keeps the one it had. Cheap: nothing is
     /// compiled.
     ///
-    /// The weight is that of the new value, whichever way the options gave it. A cumulative average whose batches the
-    /// caller counts is a momentum of 1 / n at the n-th; [`Momentum::Cumulative`] counts them on the GPU.
+    /// A cumulative average whose batches the caller counts is a momentum of 1 / n for the new value at the n-th.
     ///
     /// # Errors
     /// [`Error::Momentum`] if it is not finite, [`Error::NoRunningStatistics`] if the options had no `running`,
-    /// [`Error::Running`] if they had a cumulative average.
+    /// [`Error::Running`] to or from [`Momentum::Cumulative`], which counts on the GPU: another plan.
     ///
     /// ```no_run
     /// # fn f(mut layer: wgpu_batchnorm::Training) -> Result<(), wgpu_batchnorm::Error> {
     /// for batch in 1..=100u16 {
-    ///     layer.set_momentum(1.0 / f32::from(batch))?;
+    ///     layer.set_momentum(wgpu_batchnorm::Momentum::OfNew(1.0 / f32::from(batch)))?;
     ///     // layer.encode(..)
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn set_momentum(&mut self, momentum: f32) -> Result<(), Error> {
-        RunningStatistics { momentum: Momentum::OfNew(momentum), ..Default::default() }.check()?;
-        if self.plan().is_cumulative() {
-            let reason = "a cumulative average has no momentum to set, describe it with Momentum::OfNew";
+    pub fn set_momentum(&mut self, momentum: Momentum) -> Result<(), Error> {
+        momentum.check()?;
+        let weight = momentum.weight().filter(|_| !self.plan().is_cumulative());
+        let Some(weight) = weight else {
+            let reason = "a cumulative average is described from the start, and has no momentum to set";
             return Err(Error::Running { reason });
-        }
+        };
         if !self.plan().arguments().iter().any(|argument| argument.role == Role::RunningMean) {
             return Err(Error::NoRunningStatistics);
         }
-        self.prepared.set_momentum(momentum);
+        self.prepared.set_momentum(weight);
         Ok(())
     }
 }

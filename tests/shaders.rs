@@ -215,6 +215,7 @@ fn headers_name_parts_and_roles() {
         "each",
         "mean",
         "later",
+        "partial_sums",
     ];
     let names: Vec<&str> = Role::BOUND.iter().map(|role| role.name()).collect();
     let files = files();

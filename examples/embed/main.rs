@@ -116,35 +116,23 @@ fn run(adapter: &wgpu::Adapter) -> Result<bool, Box<dyn Error>> {
     training.encode(
         &mut encoder,
         &TrainingBuffers {
-            x: x.of(&memory),
-            y: y.of(&memory),
             gamma: Some(gamma.of(&memory)),
             beta: Some(beta.of(&memory)),
             running_mean: Some(mean.of(&memory)),
             running_var: Some(variance.of(&memory)),
-            saved: saved.of(&memory), // for the backward pass
-            workspace: workspace.of(&memory),
-            residual: None,
-            new_running_mean: None,
-            new_running_var: None,
-            counters: None,
+            // What is saved is for the backward pass.
+            ..TrainingBuffers::new(x.of(&memory), y.of(&memory), saved.of(&memory), workspace.of(&memory))
         },
     )?;
     host.activate(&mut encoder, u32::try_from(shape.len())?);
     backward.encode(
         &mut encoder,
         &BackwardBuffers {
-            x: x.of(&memory),
-            dy: dy.of(&memory),
-            saved: saved.of(&memory),
             gamma: Some(gamma.of(&memory)),
             dx: Some(dx.of(&memory)),
             dgamma: Some(dgamma.of(&memory)),
             dbeta: Some(dbeta.of(&memory)),
-            workspace: workspace.of(&memory),
-            residual: None,
-            beta: None,
-            dresidual: None,
+            ..BackwardBuffers::new(x.of(&memory), dy.of(&memory), saved.of(&memory), workspace.of(&memory))
         },
     )?;
     host.descend(&mut encoder, shape.channels());

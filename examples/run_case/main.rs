@@ -37,7 +37,7 @@ const HELP: &str = "run_case FILE.safetensors... [--out DIR] [OPTION...]
 Runs batch normalization on tensors from files. Each file is one case; a bad one never stops the others. Files named
 NAME.expected.safetensors are not cases, and skipped.
 
-Metadata, all strings:
+Metadata (of safetensors: __metadata__), all strings; mode and one of the next two are required:
   mode            train or eval
   layout          channels_first or channels_last; or instead
   channel_axis    an integer; below 0 it counts from the last dimension
@@ -52,12 +52,12 @@ Metadata, all strings:
                   normalized by them; by default what the forward pass is normalized by
   activation      identity (the default), relu, relu6, leaky_relu with alpha (0.01 by default), clamp with lo and hi,
                   sigmoid, tanh, silu, or gelu in its tanh form
-Tensors:
+Tensors; x is required:
   x                          F32 or F16, rank 2 or more
   weight, bias               F32, one value per channel; each may be absent
   running_mean, running_var  F32, one value per channel; both or neither
   residual                   shape and type of x: output = activation(weight x_hat + bias + residual)
-  grad_output                shape and type of x
+  grad_output                shape and type of x; without it there is no backward pass
 
 Without running statistics, mode eval normalizes by the batch's own, as PyTorch's modules do then.
 

@@ -1,5 +1,5 @@
-// uses: params grid sums_loop channel_sums share scale saved gradient_sums
-// binds: saved read, partial_sums read_write
+// uses: params grid sums_loop partial_sums share scale saved
+// binds: saved read
 // Over one part of a block: sum of the gradient by z, and of it * (x - mean), the two sums that all gradients need.
 // grid: part by block
 // memory: x once, dy once
@@ -23,10 +23,5 @@ fn grad_block_sums(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups
     let s = share_of(group);
     let at = walk_from(s.block, s.begin, s.end, me.local);
     let all = take_sums(at, s.end, coefficients_at(s.block, at.position), shift_at(s.block, at.position));
-    let sums = channel_sums(me, all.dy, all.dy_centered);
-    let channel = s.block * CHANNEL_LANES + me.local;
-    if (me.local < CHANNEL_LANES && channel < params.channels) {
-        let partial = params.first_partial + s.part * params.all_channels + channel;
-        partial_sums[partial] = GradientSums(values_in(s.end - s.begin), sums.x, sums.y);
-    }
+    leave_sums(me, s, all.dy, all.dy_centered);
 }

@@ -3,7 +3,7 @@
 use super::{Launch, Strategy, policy, tiling};
 use crate::caps::Caps;
 use crate::error::Error;
-use crate::kernel::{Channels, Kernel, Params, Parts, Reduce, Tuning};
+use crate::kernel::{Channels, Kernel, Params, Parts, Presence, Reduce, Tuning};
 use crate::tensor::{Dtype, Shape};
 
 /// Bytes of a vector.
@@ -103,7 +103,8 @@ impl Blocks {
     /// The parts of a kernel with sums over channels.
     pub(super) fn summing(&self, parts: Parts, caps: &Caps) -> Parts {
         // The invocations of one subgroup may be of several channels where a block has several.
-        let reduce = if caps.subgroups && self.single() { Reduce::Subgroups } else { Reduce::Tree };
+        let sums = parts.sums == Presence::Given && self.single();
+        let reduce = if caps.subgroups && sums { Reduce::Subgroups } else { Reduce::Tree };
         Parts { reduce, ..parts }
     }
 

@@ -95,14 +95,18 @@ fn by_vectors(
     let gradients = options.gradients;
     let source = upstream.source(gradients.dgamma);
     let (gamma, dx) = (Presence::of(options.affine.has_gamma()), Presence::of(gradients.dx));
-    let written = upstream.written(Parts::new(shape.dtype()));
+    let summed = gradients.dgamma || gradients.dbeta;
+    let written = Parts { sums: Presence::of(summed), ..upstream.written(Parts::new(shape.dtype())) };
     let all = Parts { source, frozen_dx: dx, gamma, ..written };
     let blocks =
         Blocks::new(shape, caps).map_err(|reason| Error::Strategy { got: Strategy::Split.name(), reason })?;
     let reduce = |parts: Parts, tensors: Vec<Role>| {
         let (launches, sets, _) = split::reduce("grad_block_sums", shape, &tensors, parts, caps)?;
         let regions = regions(shape, sets, caps);
-        let launches = split::placed(launches, (Role::PartialSums, regions.partial));
+        let launches = match parts.sums {
+            Presence::Given => split::placed(launches, (Role::PartialSums, regions.partial)),
+            Presence::Absent => launches,
+        };
         blocks.check(&launches, Strategy::Split, caps).map(|()| (launches, regions, sets))
     };
     let at_once = reduce(all, split::summed_tensors(upstream, all));
@@ -115,15 +119,16 @@ fn by_vectors(
     };
     upstream.finish(&mut launches, false);
     let mut passes = upstream.first_passes(source) + u32::from(gradients.dx);
-    let mut end = regions.partial_end();
-    if gradients.dgamma || gradients.dbeta {
+    let mut end = 0;
+    if summed {
         end = regions.end;
         let places = vec![(Role::PartialSums, regions.partial), (Role::Sums, regions.merged)];
         launches.push(merge::grad_launch(shape.channels(), sets, gradients, places, caps)?);
     }
     if one_by_one {
         let source = if upstream.rereads() { Source::Read } else { Source::Unread };
-        let parts = Parts { source, frozen_dx: dx, gamma, ..upstream.later(Parts::new(shape.dtype())) };
+        let parts = upstream.later(Parts::new(shape.dtype()));
+        let parts = Parts { source, frozen_dx: dx, gamma, sums: Presence::Absent, ..parts };
         let tensors = general::later_tensors(upstream, source, Some(Role::Dx));
         passes += tensors.len() as u32 - 1;
         let (mut last, ..) = reduce(parts, tensors)?;

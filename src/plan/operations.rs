@@ -213,7 +213,8 @@ impl Plan {
     /// [`MergeMoments`](crate::MergeMoments).
     ///
     /// # Errors
-    /// [`Error::NoChannels`], [`Error::Sets`], [`Error::Eps`], [`Error::Momentum`] and [`Error::Limit`].
+    /// [`Error::NoChannels`], [`Error::Sets`], [`Error::Eps`], [`Error::Momentum`], [`Error::Limit`], and
+    /// [`Error::Running`] for running statistics with counters or fresh buffers.
     ///
     /// ```
     /// use wgpu_batchnorm::{Caps, Gathered, Plan, Role};

@@ -116,6 +116,16 @@ pub struct MergeGradientSumsBuffers<'a> {
 }
 
 impl<'a> MergeGradientSumsBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `MergeGradientSumsBuffers { dgamma, dbeta, ..MergeGradientSumsBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(
+        partial_sums: wgpu::BufferBinding<'a>,
+        saved: wgpu::BufferBinding<'a>,
+        sums: wgpu::BufferBinding<'a>,
+    ) -> Self {
+        Self { partial_sums, saved, sums, dgamma: None, dbeta: None }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 5] {
         [
             (Role::PartialSums, Some(self.partial_sums.clone())),
@@ -186,6 +196,18 @@ pub struct InputGradientBuffers<'a> {
 }
 
 impl<'a> InputGradientBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `InputGradientBuffers { gamma, ..InputGradientBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(
+        x: wgpu::BufferBinding<'a>,
+        dy: wgpu::BufferBinding<'a>,
+        dx: wgpu::BufferBinding<'a>,
+        saved: wgpu::BufferBinding<'a>,
+        sums: wgpu::BufferBinding<'a>,
+    ) -> Self {
+        Self { x, dy, dx, saved, sums, gamma: None }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 6] {
         [
             (Role::X, Some(self.x.clone())),

@@ -72,8 +72,10 @@ operation!(BatchMoments, BatchMomentsBuffers, "batch_moments", workspace);
 /// Merges the moments of several parts of a batch in their order, by the formula of Chan, Golub and LeVeque (1979),
 /// saves the statistics of the whole, and updates the running ones, if any are kept.
 ///
-/// Parts with a count of 0 do not matter. The counts add up to less than 2^32. `eps` is at least `f32::MIN_POSITIVE`. Where the total count is 0, or 1 with the unbiased running variance, the
-/// running statistics stay as they are.
+/// Parts with a count of 0 do not matter. The counts add up to less than 2^32. `eps` is at least `f32::MIN_POSITIVE`. Where
+/// the total count is 0, or 1 with the unbiased running variance, the running statistics stay as they are. Those with
+/// counters or fresh buffers are refused: describe the merge without, and let a [`RunningUpdate`](crate::RunningUpdate)
+/// follow, of the shape of the whole batch.
 ///
 /// ```no_run
 /// use wgpu_batchnorm::{Context, Gathered, MergeMoments, MergeMomentsBuffers};
@@ -82,12 +84,8 @@ operation!(BatchMoments, BatchMomentsBuffers, "batch_moments", workspace);
 /// #      saved: &wgpu::Buffer) -> Result<(), wgpu_batchnorm::Error> {
 /// let parts = Gathered { sets: 4, channels: 64 };
 /// let stage = MergeMoments::new(&Context::new(device), parts, 1e-5, None)?;
-/// stage.encode(encoder, &MergeMomentsBuffers {
-///     partial_moments: gathered.as_entire_buffer_binding(),
-///     saved: saved.as_entire_buffer_binding(),
-///     running_mean: None,
-///     running_var: None,
-/// })?;
+/// let whole = wgpu::Buffer::as_entire_buffer_binding;
+/// stage.encode(encoder, &MergeMomentsBuffers::new(whole(gathered), whole(saved)))?;
 /// # Ok(())
 /// # }
 /// ```
@@ -110,6 +108,12 @@ pub struct MergeMomentsBuffers<'a> {
 }
 
 impl<'a> MergeMomentsBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `MergeMomentsBuffers { running_mean, running_var, ..MergeMomentsBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(partial_moments: wgpu::BufferBinding<'a>, saved: wgpu::BufferBinding<'a>) -> Self {
+        Self { partial_moments, saved, running_mean: None, running_var: None }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 4] {
         [
             (Role::PartialMoments, Some(self.partial_moments.clone())),
@@ -124,7 +128,8 @@ impl MergeMoments {
     /// Plans and compiles the merge of all parts.
     ///
     /// # Errors
-    /// [`Error::NoChannels`], [`Error::Sets`], [`Error::Eps`], [`Error::Momentum`] and [`Error::Limit`].
+    /// [`Error::NoChannels`], [`Error::Sets`], [`Error::Eps`], [`Error::Momentum`], [`Error::Limit`], and
+    /// [`Error::Running`] for running statistics with counters or fresh buffers.
     pub fn new(
         context: &Context,
         gathered: Gathered,
@@ -138,7 +143,8 @@ impl MergeMoments {
 
 operation!(MergeMoments, MergeMomentsBuffers, "merge_moments");
 
-/// Normalizes by given statistics (algorithm 1, lines 3 and 4): `y = (x - mean) * invstd * gamma + beta`.
+/// Normalizes by given statistics (algorithm 1, lines 3 and 4): `y = (x - mean) * invstd * gamma + beta`. It ends there:
+/// a residual and an activation are the caller's, and so is the way of dy through them.
 ///
 /// ```no_run
 /// use wgpu_batchnorm::{Affine, Context, Dtype, Normalize, NormalizeBuffers, Shape};
@@ -147,13 +153,8 @@ operation!(MergeMoments, MergeMomentsBuffers, "merge_moments");
 /// #      saved: &wgpu::Buffer) -> Result<(), wgpu_batchnorm::Error> {
 /// let shape = Shape::new(&[16, 64, 28, 28], 1, Dtype::F32)?;
 /// let stage = Normalize::new(&Context::new(device), &shape, Affine::None)?;
-/// stage.encode(encoder, &NormalizeBuffers {
-///     x: x.as_entire_buffer_binding(),
-///     y: y.as_entire_buffer_binding(),
-///     gamma: None,
-///     beta: None,
-///     saved: saved.as_entire_buffer_binding(),
-/// })?;
+/// let whole = wgpu::Buffer::as_entire_buffer_binding;
+/// stage.encode(encoder, &NormalizeBuffers::new(whole(x), whole(y), whole(saved)))?;
 /// # Ok(())
 /// # }
 /// ```
@@ -178,6 +179,16 @@ pub struct NormalizeBuffers<'a> {
 }
 
 impl<'a> NormalizeBuffers<'a> {
+    /// What there always is, and nothing else: the rest is added as in
+    /// `NormalizeBuffers { gamma, beta, ..NormalizeBuffers::new(..) }`, which stays right when options are added.
+    pub fn new(
+        x: wgpu::BufferBinding<'a>,
+        y: wgpu::BufferBinding<'a>,
+        saved: wgpu::BufferBinding<'a>,
+    ) -> Self {
+        Self { x, y, saved, gamma: None, beta: None }
+    }
+
     fn given(&self) -> [(Role, Option<wgpu::BufferBinding<'a>>); 5] {
         [
             (Role::X, Some(self.x.clone())),

@@ -62,6 +62,10 @@ pub use self::safetensors::StateTensor;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The way back is the same state with what training has made of it, read from the buffers: into
+/// `state.to_safetensors(prefix)`, and `safetensors::serialize`. `num_batches_tracked` is
+/// [`BatchNormState::batches_tracked`] of the counters where the layer keeps some; else the caller adds up the batches.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchNormState {
     /// Scale per channel, gamma of the paper. Absent: 1.

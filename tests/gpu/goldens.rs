@@ -2,8 +2,8 @@
 
 use wgpu_batchnorm::reference::Statistics;
 use wgpu_batchnorm::{
-    Backward, BackwardOptions, Dtype, Gradients, InferenceOptions, Plan, RunningStatistics, SavedStatistics,
-    Shape, Strategy, Training, TrainingOptions,
+    Backward, BackwardOptions, Dtype, Gradients, InferenceOptions, Momentum, Plan, RunningStatistics,
+    SavedStatistics, Shape, Strategy, Training, TrainingOptions,
 };
 
 use crate::Test;
@@ -77,7 +77,7 @@ fn train(gpu: &Gpu, golden: &Golden, strategy: Strategy, wide: bool, layout: Lay
     let mut last = None;
     for batch in 0..golden.x.len() {
         if options.running.is_some() {
-            layer.set_momentum(golden.momentum_of(batch) as f32).expect("momentum");
+            layer.set_momentum(Momentum::OfNew(golden.momentum_of(batch) as f32)).expect("momentum");
         }
         let trained = run::training(gpu, &layer, &stored(case(golden, batch, running)), &options, layout);
         running = trained.running.clone();

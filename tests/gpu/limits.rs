@@ -1,8 +1,8 @@
 //! Plans for other devices, and devices that can do little.
 
 use wgpu_batchnorm::{
-    Backward, BackwardOptions, Caps, Dtype, Error, Inference, InferenceOptions, Plan, Shape, Strategy,
-    Training, TrainingOptions, wgpu,
+    Backward, BackwardOptions, Caps, Dtype, Error, Inference, InferenceOptions, Momentum, Plan, Shape,
+    Strategy, Training, TrainingOptions, wgpu,
 };
 
 use crate::Test;
@@ -168,6 +168,6 @@ fn lost_device(gpu: &Gpu) {
     let mut layer = Training::new(&lost.context, &shape(), TrainingOptions::default()).expect("training");
     lost.device.on_uncaptured_error(std::sync::Arc::new(|_| {}));
     lost.device.destroy();
-    assert_eq!(layer.set_momentum(0.5), Ok(()));
+    assert_eq!(layer.set_momentum(Momentum::OfNew(0.5)), Ok(()));
     assert!(Inference::new(&lost.context, &shape(), InferenceOptions::default()).is_ok());
 }

@@ -3,7 +3,8 @@
 
 use wgpu_batchnorm::{
     Affine, Backward, BackwardBuffers, BackwardOptions, Dtype, Error, Gathered, Gradients, MergeMoments,
-    MergeMomentsBuffers, Plan, Shape, Strategy, Training, TrainingBuffers, TrainingOptions, read_back, wgpu,
+    MergeMomentsBuffers, Momentum, Plan, Shape, Strategy, Training, TrainingBuffers, TrainingOptions,
+    read_back, wgpu,
 };
 
 use crate::Test;
@@ -192,7 +193,8 @@ fn absent_and_unexpected(gpu: &Gpu) {
                 spoil(&mut buffers);
             }
         }
-        let message = format!("{argument}: was given, but this operation was described without it");
+        let message =
+            format!("{argument}: was given, but this operation, as it is described, has no use for it");
         refused(gpu, &given, train(gpu, &bare, &buffers), &Error::Unexpected { argument }, &message);
     }
 
@@ -205,7 +207,7 @@ fn absent_and_unexpected(gpu: &Gpu) {
     let gradients = Gradients { dx: false, ..Default::default() };
     let options = BackwardOptions { gradients, ..Default::default() };
     let layer = Backward::new(&gpu.context, &shape(), options).expect("backward");
-    let message = "gamma: was given, but this operation was described without it";
+    let message = "gamma: was given, but this operation, as it is described, has no use for it";
     let error = Error::Unexpected { argument: "gamma" };
     refused(gpu, &given, differentiate(gpu, &layer, &buffers), &error, message);
 }
@@ -421,15 +423,15 @@ fn empty_tensors_are_not_looked_at(gpu: &Gpu) {
 fn momentum(gpu: &Gpu) {
     let mut layer = training(gpu);
     for got in [f32::INFINITY, f32::NEG_INFINITY] {
-        let error = layer.set_momentum(got).expect_err("an infinite momentum");
+        let error = layer.set_momentum(Momentum::OfNew(got)).expect_err("an infinite momentum");
         assert_eq!(error, Error::Momentum { got });
         assert_eq!(error.to_string(), format!("momentum: is {got}, needs to be finite"));
     }
-    let error = layer.set_momentum(f32::NAN).expect_err("a NaN momentum");
+    let error = layer.set_momentum(Momentum::OfNew(f32::NAN)).expect_err("a NaN momentum");
     assert_eq!(error.to_string(), "momentum: is NaN, needs to be finite");
     let options = TrainingOptions { running: None, ..Default::default() };
     let mut layer = Training::new(&gpu.context, &shape(), options).expect("training");
-    let error = layer.set_momentum(0.1).expect_err("no running statistics");
+    let error = layer.set_momentum(Momentum::OfNew(0.1)).expect_err("no running statistics");
     assert_eq!(error, Error::NoRunningStatistics);
     let message = "momentum: given, but this operation was described without running statistics";
     assert_eq!(error.to_string(), message);

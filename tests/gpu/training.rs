@@ -116,7 +116,7 @@ fn cumulative_average(gpu: &Gpu) {
     let batches = 9u8;
     for n in 1..=batches {
         case = Case { running: case.running, ..Case::random(shape, 40 + u64::from(n), f64::from(n)) };
-        layer.set_momentum(1.0 / f32::from(n)).expect("momentum");
+        layer.set_momentum(Momentum::OfNew(1.0 / f32::from(n))).expect("momentum");
         case.running = run::training(gpu, &layer, &case, &options, Layout::Separate).running;
         let batch = reference::statistics(&shape, &case.x).expect("lengths");
         for c in 0..5 {
@@ -140,12 +140,12 @@ fn momentum_zero_and_one(gpu: &Gpu) {
     let mut case = Case::random(shape, 3, 1.0);
     let options = TrainingOptions::default();
     let mut layer = Training::new(&gpu.context, &shape, options).expect("a layer");
-    layer.set_momentum(0.0).expect("momentum");
+    layer.set_momentum(Momentum::OfNew(0.0)).expect("momentum");
     let actual = run::training(gpu, &layer, &case, &options, Layout::Shared);
     hold("momentum 0", check::same_running(&case.running, &actual.running));
     case.running.mean.fill(1e30);
     case.running.variance.fill(1e30);
-    layer.set_momentum(1.0).expect("momentum");
+    layer.set_momentum(Momentum::OfNew(1.0)).expect("momentum");
     let actual = run::training(gpu, &layer, &case, &options, Layout::Shared);
     let batch = reference::statistics(&shape, &case.x).expect("lengths");
     let replaced = TrainingOptions {
@@ -169,7 +169,7 @@ fn momentum_is_of_the_recording(gpu: &Gpu) {
     let ranges = slots.ranges(&arena);
     run::submit(gpu, |encoder| {
         layer.encode(encoder, &TrainingSlots::buffers(&ranges, &options)).expect("encode");
-        layer.set_momentum(0.0).expect("momentum");
+        layer.set_momentum(Momentum::OfNew(0.0)).expect("momentum");
     });
     let actual = slots.results(&case, &arena.read(&slots.written(&options)));
     hold("recorded with 1", check::training(&case, &options, &actual));
