@@ -3,7 +3,7 @@
 use crate::error::Error;
 
 /// The function at the end of a layer: `y = f(z)`, `z = gamma * x_hat + beta`, plus the residual where there is one.
-/// Where it has a corner, its derivative there is that of the flat or less steep side, as PyTorch has it: of ReLU at 0 it is 0.
+/// Where it has a corner, its derivative there is PyTorch's: 0 of ReLU at 0, alpha of leaky ReLU, 0 at both ends of a clamp.
 ///
 /// ```
 /// use wgpu_batchnorm::Activation;

@@ -38,7 +38,7 @@ pub enum Momentum {
     /// Any finite number.
     OfOld(f32),
     /// The average of all batches, PyTorch's `momentum=None`: a weight of 1 / n at the n-th batch, counted before it is
-    /// used, so that the first one replaces what was there. The count is [`RunningCounters::updates`].
+    /// used, so that the first one replaces what was there, if that is finite. The count is [`RunningCounters::updates`].
     /// [`Training::set_momentum`](crate::Training::set_momentum) neither sets nor leaves it.
     Cumulative,
 }
@@ -173,7 +173,7 @@ impl RunningStatistics {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct RunningCounters {
-    /// Batches that the running statistics have seen.
+    /// Batches that the running statistics have seen; both counts stay at `u32::MAX`.
     pub updates: u32,
     /// Batches that were not let in.
     pub skipped: u32,

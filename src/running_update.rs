@@ -14,7 +14,8 @@ use crate::tensor::Shape;
 /// whose batch is only later known to be a good one. The forward pass itself is then described with `running: None`.
 ///
 /// The shape is that of the batch whose statistics are saved: after a merge of parts, that of all of them together. It says
-/// how many values a channel has, for the unbiased variance. An empty batch records nothing.
+/// how many values a channel has, for the unbiased variance. An empty batch changes nothing:
+/// it records nothing, or the copy to fresh buffers.
 ///
 /// ```no_run
 /// use wgpu_batchnorm::{Context, Dtype, RunningStatistics, RunningUpdate, RunningUpdateBuffers, Shape};

@@ -17,8 +17,8 @@ use crate::tensor::Shape;
 /// A NaN or infinite value makes all of its channel NaN, and that channel's running variance; the running mean becomes
 /// NaN, or that infinity where all infinite values are the same; other channels do not see it.
 /// [`Update::IfChannelFinite`](crate::Update) and `IfLayerFinite` keep such a batch out of the running statistics; y is what it
-/// is. An empty batch records
-/// nothing, so that running and saved statistics stay as they are. Where systems differ this is PyTorch's answer.
+/// is. An empty batch records nothing but the copy of running statistics to fresh buffers:
+/// running and saved ones stay as they are. Where systems differ this is PyTorch's answer.
 ///
 /// ```no_run
 /// use wgpu_batchnorm::{Context, Dtype, Shape, Training, TrainingBuffers, TrainingOptions};
@@ -71,7 +71,7 @@ pub struct TrainingBuffers<'a> {
     /// New running variance, f32 per channel, written; present if `running` has a fresh target.
     pub new_running_var: Option<wgpu::BufferBinding<'a>>,
     /// [`RunningCounters`](crate::RunningCounters) per channel, updated; present if
-    /// [`RunningStatistics::needs_counters`].
+    /// [`RunningStatistics::needs_counters`](crate::RunningStatistics::needs_counters).
     pub counters: Option<wgpu::BufferBinding<'a>>,
     /// [`SavedStatistics`](crate::SavedStatistics) per channel, written.
     pub saved: wgpu::BufferBinding<'a>,

@@ -70,8 +70,17 @@ impl Case {
         let mut unknown: Vec<_> =
             file.tensors.keys().filter(|name| !TENSORS.contains(&name.as_str())).cloned().collect();
         unknown.sort();
+        let has = |name: &str| file.metadata.contains_key(name) || file.tensors.contains_key(name);
+        let updates = metadata.mode == Mode::Train && running.is_some();
+        let idle = [
+            ("update", !updates),
+            ("stats", !file.tensors.contains_key("grad_output")),
+            ("num_batches_tracked", !metadata.counts || !updates),
+        ];
+        let idle = idle.into_iter().filter(|(name, idle)| *idle && has(name)).map(|(name, _)| name);
         let notes = (metadata.unknown.iter().map(|key| format!("metadata {key} means nothing here")))
-            .chain(unknown.iter().map(|name| format!("tensor {name} means nothing here")));
+            .chain(unknown.iter().map(|name| format!("tensor {name} means nothing here")))
+            .chain(idle.map(|name| format!("{name} says nothing in this case")));
         Ok(Self {
             mode: metadata.mode,
             dims: x.dims.clone(),

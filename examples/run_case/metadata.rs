@@ -49,7 +49,9 @@ pub struct Metadata {
     pub momentum: f64,
     /// How the running statistics follow the batch; `None` leaves them as they are.
     pub following: Option<RunningStatistics>,
-    /// The batches before this one, where they are counted.
+    /// Whether batches are counted.
+    pub counts: bool,
+    /// The batches before this one, where they are.
     pub batches: u32,
     /// What the backward pass goes through, if it is said.
     pub stats: Option<Source>,
@@ -107,7 +109,7 @@ impl Metadata {
             metadata.keys().filter(|key| !KEYS.contains(&key.as_str())).cloned().collect();
         unknown.sort();
         let (channel_axis, activation) = (channel_axis(metadata, rank)?, activation(file)?);
-        Ok(Self { mode, channel_axis, eps, momentum, following, batches, stats, activation, unknown })
+        Ok(Self { mode, channel_axis, eps, momentum, following, counts, batches, stats, activation, unknown })
     }
 }
 

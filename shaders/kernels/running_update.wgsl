@@ -17,7 +17,10 @@ fn running_update(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups)
     for (var channel = group * WORKGROUP + me.local; channel < params.channels; channel += params.workgroups * WORKGROUP) {
         let s = saved[channel];
         let old = Running(old_mean(channel), old_var(channel));
-        if (accepts(layer, channel)) {
+        if (params.count <= params.correction) {
+            // An empty batch has nothing to say, and does not count.
+            store_running(channel, old);
+        } else if (accepts(layer, channel)) {
             let weight = count_update(channel);
             let variance = s.variance * (f32(params.count) / f32(params.count - params.correction));
             let mean = s.pivot + s.difference;

@@ -63,10 +63,11 @@ impl Blocks {
                     "{channels} channels are no multiple of the {channel_lanes} whose {inner} values are whole vectors"
                 ));
             }
-            let run = channel_lanes * inner / lanes;
-            (channel_lanes, run, channels / channel_lanes * run)
+            let run = (u64::from(channel_lanes) * u64::from(inner) / u64::from(lanes)) as u32;
+            (channel_lanes, run, (channels / channel_lanes).saturating_mul(run))
         };
-        let (vectors, blocks) = (shape.outer() * run, row.div_ceil(run));
+        // What is too large for u32 is so for one binding, and comes in slices that have blocks of their own.
+        let (vectors, blocks) = (shape.outer().saturating_mul(run), row.div_ceil(run));
         Ok(Self { dtype: shape.dtype(), channel_lanes, run, row, vectors, blocks })
     }
 

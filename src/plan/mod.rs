@@ -162,11 +162,14 @@ impl Plan {
         Ok(self)
     }
 
-    /// Whether launches bind all of a caller's buffer.
+    /// Whether some launch binds all of a caller's buffer.
     fn bound_whole(&self, role: Role) -> bool {
-        let in_part = |place: &Place| matches!(place, Place::Slice { role: whole, .. } if *whole == role);
-        let mut places = self.launches.iter().flat_map(|launch| &launch.places);
-        role != Role::Workspace && !places.any(|(_, place)| in_part(place))
+        let binds = |launch: &Launch| {
+            let bindings = launch.kernel.bindings();
+            let mut roles = bindings.iter().filter(|binding| binding.storage()).map(|binding| binding.role);
+            roles.any(|bound| launch.place(bound) == Place::Argument(role))
+        };
+        self.launches.iter().any(binds)
     }
 
     /// Refuses what the device's limits do not allow.

@@ -114,7 +114,8 @@ impl Slice {
 
     /// Lets its partial results lie after so many sets of all channels.
     pub(super) fn store(&self, launch: &mut Launch, sets_before: u32) {
-        launch.params.first_partial =
-            sets_before.wrapping_mul(launch.params.all_channels) + self.first_channel;
+        // Where it wraps the partial results are more than one binding, and the plan is refused.
+        let before = sets_before.wrapping_mul(launch.params.all_channels);
+        launch.params.first_partial = before.wrapping_add(self.first_channel);
     }
 }

@@ -46,12 +46,13 @@ pub(super) fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) ->
     let (channels, gradients) = (shape.channels(), options.gradients);
     let upstream = Upstream::of_backward(shape, options);
     let source = upstream.source(gradients.dx || gradients.dgamma);
-    let parts = Parts { source, ..upstream.written(Parts::new(shape.dtype())) };
+    let summed = Presence::of(gradients.dx || gradients.dgamma || gradients.dbeta);
+    let parts = Parts { source, sums: summed, ..upstream.written(Parts::new(shape.dtype())) };
     let (launches, sets, blocks) =
         reduce("grad_block_sums", shape, &summed_tensors(&upstream, parts), parts, caps)?;
     let regions = Regions::new(GradientSums::SIZE, channels, sets, caps);
     let (partial, sums) = ((Role::PartialSums, regions.partial), (Role::Sums, regions.merged));
-    let mut launches = placed(launches, partial);
+    let mut launches = if summed == Presence::Given { placed(launches, partial) } else { launches };
     upstream.finish(&mut launches, false);
     let mut passes = upstream.first_passes(source);
 
@@ -88,7 +89,11 @@ pub(super) fn backward(shape: &Shape, options: &BackwardOptions, caps: &Caps) ->
         passes += upstream.later_passes();
     }
     blocks.check(&launches, Strategy::Split, caps)?;
-    let workspace = if in_place { regions.partial_end() } else { regions.end };
+    let workspace = match (summed, in_place) {
+        (Presence::Absent, _) => 0,
+        (Presence::Given, true) => regions.partial_end(),
+        (Presence::Given, false) => regions.end,
+    };
     let arguments = argument::of_backward(shape, &upstream, workspace);
     plan("backward", shape, launches, arguments, passes).checked(caps)
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::kernel::{Kernel, Params, Parts, Tuning};
 use crate::options::TrainingOptions;
 use crate::role::Role;
-use crate::running::{RunningStatistics, Update};
+use crate::running::{RunningStatistics, RunningTarget, Update};
 use crate::tensor::Shape;
 
 /// The launch that follows a training forward pass, where its other launches do not update the running statistics.
@@ -17,9 +17,14 @@ pub(super) fn of_training(
     caps: &Caps,
 ) -> Result<Option<Launch>, Error> {
     match options.running {
-        Some(running) if !running.joins() && !shape.is_empty() => launch(shape, running, caps).map(Some),
+        Some(running) if !running.joins() && acts(shape, running) => launch(shape, running, caps).map(Some),
         _ => Ok(None),
     }
+}
+
+/// Whether there is something to do: an empty batch has no statistics, but fresh buffers take over the old ones.
+fn acts(shape: &Shape, running: RunningStatistics) -> bool {
+    !shape.is_empty() || running.target == RunningTarget::Fresh
 }
 
 /// The update as an operation of its own.
@@ -27,7 +32,7 @@ pub(super) fn running_update(shape: &Shape, running: RunningStatistics, caps: &C
     let channels = shape.channels().into();
     let mut arguments = vec![per_channel(Role::Saved, Access::Read, channels)];
     arguments.extend(argument::running(running, channels));
-    let launches = if shape.is_empty() { Vec::new() } else { vec![launch(shape, running, caps)?] };
+    let launches = if acts(shape, running) { vec![launch(shape, running, caps)?] } else { Vec::new() };
     let (operation, subject) = ("running_update", shape.to_string());
     Plan { operation, subject, strategy: None, why: None, launches, arguments, passes: 0 }.checked(caps)
 }

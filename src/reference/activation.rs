@@ -35,8 +35,8 @@ pub fn activate(activation: Activation, z: f64) -> f64 {
     }
 }
 
-/// Its derivative there. At a corner it is that of the flat or less steep side: 0 for ReLU at 0, alpha for leaky ReLU, 0 for
-/// both ends of a clamp.
+/// Its derivative there. At a corner it is PyTorch's: 0 for ReLU at 0, alpha for leaky ReLU, 0 for both ends of a clamp. That of
+/// GELU at an infinity is what it tends to, where PyTorch has NaN.
 ///
 /// ```
 /// use wgpu_batchnorm::{Activation, reference};
@@ -55,6 +55,8 @@ pub fn slope(activation: Activation, z: f64) -> f64 {
         Activation::Sigmoid => sigmoid(z) * sigmoid(-z),
         Activation::Tanh => 1.0 / z.cosh().powi(2),
         Activation::Silu => sigmoid(z) + z * sigmoid(z) * sigmoid(-z),
+        // What it tends to; the terms are infinity times 0.
+        Activation::Gelu if z.is_infinite() => step(z > 0.0, 0.0),
         Activation::Gelu => {
             let u = gelu_argument(z);
             let du = (2.0 / PI).sqrt() * (1.0 + 3.0 * 0.044715 * z * z);
@@ -110,9 +112,10 @@ pub fn through(
 ) -> Result<Vec<f64>, Error> {
     check("dy", dy.len(), z.len() as u64)?;
     let z = with_residual(z, residual)?;
+    // What a corner cuts off does not matter, be it infinite.
+    let cuts = matches!(activation, Activation::Relu | Activation::Clamp { .. });
     let through = |(z, dy): (f64, &f64)| match slope(activation, z) {
-        // What does not pass does not matter, be it infinite.
-        0.0 => 0.0,
+        0.0 if cuts => 0.0,
         slope => dy * slope,
     };
     Ok(z.into_iter().zip(dy).map(through).collect())

@@ -103,10 +103,10 @@ pub fn follow(
             Update::IfLayerFinite => layer,
         };
         if !accepted {
-            counters.skipped += 1;
+            counters.skipped = counters.skipped.saturating_add(1);
             continue;
         }
-        counters.updates += 1;
+        counters.updates = counters.updates.saturating_add(1);
         let weight = options.momentum.weight().map_or(1.0 / f64::from(counters.updates), f64::from);
         average(shape, &mut new, batch, c, weight, options.variance);
     }

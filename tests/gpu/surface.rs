@@ -186,16 +186,14 @@ fn any_layer(gpu: &Gpu) {
         let (surface, gpu) = (description.surface(), &description.device(gpu));
         let (context, shape) = (&gpu.context, surface.case.shape);
         let (layer, gradients) = (surface.layer, surface.gradients);
-        if !description.poisoned {
-            if let Some(inference) = description.fits(Inference::new(context, &shape, layer.inference()))? {
-                let verdict = surface.inference(gpu, &inference);
-                verdict.map_err(|wrong| format!("{}: {wrong}", inference.plan()))?;
-            }
-            let frozen = FrozenBackward::new(context, &shape, layer.frozen_backward(gradients));
-            if let Some(frozen) = description.fits(frozen)? {
-                let verdict = surface.frozen_backward(gpu, &frozen);
-                verdict.map_err(|wrong| format!("{}: {wrong}", frozen.plan()))?;
-            }
+        if let Some(inference) = description.fits(Inference::new(context, &shape, layer.inference()))? {
+            let verdict = surface.inference(gpu, &inference);
+            verdict.map_err(|wrong| format!("{}: {wrong}", inference.plan()))?;
+        }
+        let frozen = FrozenBackward::new(context, &shape, layer.frozen_backward(gradients));
+        if let Some(frozen) = description.fits(frozen)? {
+            let verdict = surface.frozen_backward(gpu, &frozen);
+            verdict.map_err(|wrong| format!("{}: {wrong}", frozen.plan()))?;
         }
         let training = Training::new(context, &shape, layer.training());
         if shape.values_per_channel() == 1 {

@@ -80,7 +80,7 @@ fn updated(slots: &Slots) -> [&'static str; 2] {
 }
 
 /// Where a NaN is expected it is so exactly.
-fn known(bound: f64) -> f64 {
+pub fn known(bound: f64) -> f64 {
     if bound.is_nan() { 0.0 } else { bound }
 }
 
@@ -178,7 +178,11 @@ impl Surface {
         let memory = arena.read(&slots.written(&[y, mean, var, "counters", "saved", "workspace"]));
         let saved: Vec<SavedStatistics> = memory.records(slots.slot("saved"));
         if case.shape.is_empty() {
-            return Ok(saved);
+            // Nothing has been seen: the running statistics are the old ones, wherever they are now.
+            let none = reference::statistics(&case.shape, &case.x).expect("lengths");
+            let followed =
+                options.running.map(|running| self.check_followed(&none, running, &slots, &memory));
+            return followed.unwrap_or(Ok(())).map(|()| saved);
         }
         let statistics = reference::statistics(&case.shape, &case.x).expect("lengths");
         // What is NaN has no bound; y and the running statistics show it.
