@@ -25,17 +25,17 @@ fn train_resident(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups)
     at = next(at);
     // end
     if (start.index < end) {
-        t.pivot = finite_or_zero(unpack(x0));
+        t.pivot = finite_or(unpack(x0), splat(0.0));
     }
     // repeat:
     if (in$k) {
         t.sum += unpack(x$k) - t.pivot;
     }
     // end
-    let mean = t.sum * (1.0 / max(t.count, 1.0));
+    t.mean = t.sum * (1.0 / max(t.count, 1.0));
     // repeat:
     if (in$k) {
-        let d = (unpack(x$k) - t.pivot) - mean;
+        let d = (unpack(x$k) - t.pivot) - t.mean;
         t.m2 += times(d, d);
     }
     // end

@@ -8,23 +8,28 @@ struct Tally {
     count: f32,
     // The lane's first value.
     pivot: Values,
-    // Sum of x - pivot.
+    // Mean of x - pivot. From the sum it would be less exact: that grows, and rounds the same way again and again where the
+    // pivot is far off.
+    mean: Values,
+    // Sum of x - pivot, which keeps an infinity where the mean becomes NaN.
     sum: Values,
     // Sum of squared deviations from the lane's own mean.
     m2: Values,
 }
 
 fn no_tally() -> Tally {
-    return Tally(0.0, splat(0.0), splat(0.0), splat(0.0));
+    return Tally(0.0, splat(0.0), splat(0.0), splat(0.0), splat(0.0));
 }
 
-// Adds a group of `count` vectors: their sum of x - pivot, and their squared deviations from their own mean
-// (Chan, Golub & LeVeque 1979).
-fn add_group(t: Tally, count: f32, sum: Values, m2: Values) -> Tally {
+// Adds a group of `count` vectors: their sum and mean of x - pivot, and their squared deviations from the mean (Chan, Golub
+// & LeVeque 1979).
+fn add_group(t: Tally, count: f32, sum: Values, mean: Values, m2: Values) -> Tally {
     let both = t.count + count;
-    let apart = sum * (1.0 / count) - t.sum * (1.0 / max(t.count, 1.0));
+    let share = count / both;
+    let apart = mean - t.mean;
     // Weighed before it is squared: nothing times what may overflow is still nothing.
-    return Tally(both, t.pivot, t.sum + sum, t.m2 + (m2 + times(apart * (t.count * (count / both)), apart)));
+    let both_m2 = t.m2 + (m2 + times(apart * (t.count * share), apart));
+    return Tally(both, t.pivot, t.mean + apart * share, t.sum + sum, both_m2);
 }
 
 // A value of the channel, to measure means from: the first of this share.
@@ -49,8 +54,8 @@ fn combine(me: Invocation, block: u32, begin: u32, count: u32, position: u32, t:
         channel_first[me.local] = vec4<f32>(pivot);
     }
     workgroupBarrier();
+    let mean = finite_or(t.mean, t.sum * (1.0 / max(t.count, 1.0)));
     // The mean of all, as seen from the origin.
-    let mean = t.sum * (1.0 / max(t.count, 1.0));
     var apart = (t.pivot - coefficients_at(block, position).a) + mean;
     pivot += channel_sums(me, apart * t.count, splat(0.0)).x / f32(count);
     if (mine) {

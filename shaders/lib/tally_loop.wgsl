@@ -7,7 +7,8 @@ fn take(at: Walk, end: u32) -> Tally {
     if (here.index >= end) {
         return t;
     }
-    t.pivot = finite_or_zero(unpack(x_at(here.address)));
+    // Infinities and NaN are no origin to measure from.
+    t.pivot = finite_or(unpack(x_at(here.address)), splat(0.0));
     while (whole(here, end)) {
         var sum = splat(0.0);
         var m2 = splat(0.0);
@@ -20,7 +21,7 @@ fn take(at: Walk, end: u32) -> Tally {
         // repeat:
         m2 += times(d$k - mean, d$k - mean);
         // end
-        t = add_group(t, f32(ITEMS), sum, m2);
+        t = add_group(t, f32(ITEMS), sum, mean, m2);
     }
     if (here.index < end) {
         var count = 0.0;
@@ -42,7 +43,7 @@ fn take(at: Walk, end: u32) -> Tally {
             m2 += times(d$k - mean, d$k - mean);
         }
         // end
-        t = add_group(t, count, sum, m2);
+        t = add_group(t, count, sum, mean, m2);
     }
     return t;
 }

@@ -48,14 +48,14 @@ fn total(values: Values) -> f32 {
     return (sum.x + sum.y) + (sum.z + sum.w);
 }
 
-// Infinities and NaN are no origin to measure from.
-fn finite_or_zero(values: Values) -> Values {
-    return Values(finite_half(values[0]), finite_half(values[1]));
+// The values, and others in place of infinities and NaN.
+fn finite_or(values: Values, others: Values) -> Values {
+    return Values(finite_half(values[0], others[0]), finite_half(values[1], others[1]));
 }
 
-fn finite_half(values: vec4<f32>) -> vec4<f32> {
+fn finite_half(values: vec4<f32>, others: vec4<f32>) -> vec4<f32> {
     let exponent = bitcast<vec4<u32>>(values) & vec4<u32>(0x7f800000u);
-    return select(values, vec4<f32>(0.0), exponent == vec4<u32>(0x7f800000u));
+    return select(values, others, exponent == vec4<u32>(0x7f800000u));
 }
 
 fn lane(values: Values, number: u32) -> f32 {

@@ -24,10 +24,10 @@ fn total(values: Values) -> f32 {
     return (values.x + values.y) + (values.z + values.w);
 }
 
-// Infinities and NaN are no origin to measure from.
-fn finite_or_zero(values: Values) -> Values {
+// The values, and others in place of infinities and NaN.
+fn finite_or(values: Values, others: Values) -> Values {
     let exponent = bitcast<vec4<u32>>(values) & vec4<u32>(0x7f800000u);
-    return select(values, vec4<f32>(0.0), exponent == vec4<u32>(0x7f800000u));
+    return select(values, others, exponent == vec4<u32>(0x7f800000u));
 }
 
 fn lane(values: Values, number: u32) -> f32 {

@@ -43,13 +43,11 @@ impl BatchNorm {
     pub fn forward(&self, encoder: &mut wgpu::CommandEncoder, x: &Buffer) -> Result<&Buffer, Error> {
         let whole = Buffer::as_entire_buffer_binding;
         self.training.encode(encoder, &TrainingBuffers {
-            x: whole(x), y: whole(&self.y),
             gamma: Some(whole(&self.gamma)), beta: Some(whole(&self.beta)),
             running_mean: Some(whole(&self.running_mean)), running_var: Some(whole(&self.running_var)),
-            saved: whole(&self.saved), // for the backward pass
-            workspace: whole(&self.workspace),
-residual: None, new_running_mean: None, new_running_var: None, counters: None,
-})?;
+            // What is saved is for the backward pass.
+            ..TrainingBuffers::new(whole(x), whole(&self.y), whole(&self.saved), whole(&self.workspace))
+        })?;
         Ok(&self.y)
     }
 }
