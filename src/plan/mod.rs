@@ -180,9 +180,10 @@ impl Plan {
                 Place::Argument(_) => None,
             })
         });
-        let arguments = self.arguments.iter().filter(|argument| self.bound_whole(argument.role));
+        let large = |bytes: u64| bytes > caps.max_binding_size;
+        let arguments = self.arguments.iter().filter(|a| large(a.bytes) && self.bound_whole(a.role));
         for (argument, needs) in regions.chain(arguments.map(|a| (a.role.name(), a.bytes))) {
-            if needs > caps.max_binding_size {
+            if large(needs) {
                 let (limit, got) = ("max_storage_buffer_binding_size", caps.max_binding_size);
                 return Err(Error::Limit { argument, limit, got, needs });
             }
