@@ -3,7 +3,7 @@
 use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional, check_tail};
-use super::crew::for_each;
+use super::crew::{Way, for_each};
 use super::division::{Division, Extent, Tile, merged};
 use super::element::{Element, Workspace};
 use super::output::{Output, Staging, streams};
@@ -161,32 +161,37 @@ impl<E: Element> Pass<'_, E> {
                 task.dx.push(dx);
             }
         }
-        for_each(self.extent.is_parallel(), tasks, |Whole { tile, dx, sums }| {
-            let workspace = &mut Workspace::new();
-            self.gradients(&tile, sums, workspace);
-            let parameters = self.parameters(tile.channels.start, sums);
-            let staging = &mut Staging::new(self.streams);
-            for (row, dx) in dx.into_iter().enumerate().rev() {
-                let start = row * self.extent.stride() + tile.channels.start * self.extent.inner;
-                let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
-                let dx = &mut Output::new(dx, staging);
-                planes::input_gradient(
-                    self.arch,
-                    tensors,
-                    dx,
-                    (self.extent.inner, 0),
-                    parameters.fields(),
-                    workspace,
-                );
-            }
-        });
+        for_each(
+            self.extent.is_parallel(),
+            Way::Forth,
+            tasks,
+            Workspace::new,
+            |workspace, Whole { tile, dx, sums }| {
+                self.gradients(&tile, sums, workspace);
+                let parameters = self.parameters(tile.channels.start, sums);
+                let staging = &mut Staging::new(self.streams);
+                for (row, dx) in dx.into_iter().enumerate().rev() {
+                    let start = row * self.extent.stride() + tile.channels.start * self.extent.inner;
+                    let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
+                    let dx = &mut Output::new(dx, staging);
+                    planes::input_gradient(
+                        self.arch,
+                        tensors,
+                        dx,
+                        (self.extent.inner, 0),
+                        parameters.fields(),
+                        workspace,
+                    );
+                }
+            },
+        );
     }
 
     fn sums(&self, tiles: &[Tile], group: usize) -> Vec<[f64; 2]> {
         let mut partial = vec![[0.0; 2]; tiles.len() * group];
         let tasks: Vec<(&Tile, &mut [[f64; 2]])> = tiles.iter().zip(partial.chunks_mut(group)).collect();
-        for_each(self.extent.is_parallel(), tasks, |(tile, sums)| {
-            self.gradients(tile, &mut sums[..tile.channels.len()], &mut Workspace::new());
+        for_each(self.extent.is_parallel(), Way::Forth, tasks, Workspace::new, |workspace, (tile, sums)| {
+            self.gradients(tile, &mut sums[..tile.channels.len()], workspace);
         });
         merged(self.extent, tiles, &partial, group, |sums, partial: &[f64; 2]| {
             *sums = [sums[0] + partial[0], sums[1] + partial[1]];
@@ -196,17 +201,22 @@ impl<E: Element> Pass<'_, E> {
     fn input_gradient(&self, sums: &[[f64; 2]], dx: &mut [E]) {
         let (arch, extent, parameters) = (self.arch, self.extent, self.parameters(0, sums));
         let fields = parameters.fields();
-        for_each(extent.is_parallel(), extent.chunks(dx), |(start, dx)| {
-            let workspace = &mut Workspace::new();
-            let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
-            let staging = &mut Staging::new(self.streams);
-            let dx = &mut Output::new(dx, staging);
-            if extent.has_runs() {
-                let first = start / extent.inner % extent.channels;
-                planes::input_gradient(arch, tensors, dx, (extent.inner, first), fields, workspace);
-            } else {
-                matrix::input_gradient(arch, extent, tensors, dx, fields, workspace);
-            }
-        });
+        for_each(
+            extent.is_parallel(),
+            Way::Back,
+            extent.chunks(dx),
+            Workspace::new,
+            |workspace, (start, dx)| {
+                let tensors = (&self.x[start..][..dx.len()], &self.dy[start..][..dx.len()]);
+                let staging = &mut Staging::new(self.streams);
+                let dx = &mut Output::new(dx, staging);
+                if extent.has_runs() {
+                    let first = start / extent.inner % extent.channels;
+                    planes::input_gradient(arch, tensors, dx, (extent.inner, first), fields, workspace);
+                } else {
+                    matrix::input_gradient(arch, extent, tensors, dx, fields, workspace);
+                }
+            },
+        );
     }
 }

@@ -8,19 +8,42 @@ use std::sync::{Mutex, PoisonError};
 /// woken takes as long, and a small tensor is normalized in less.
 const LOOKS: usize = 1 << 14;
 
-/// Carries the tasks out, in order, each on one thread. In parallel these are the calling thread, which need not wait
-/// for any other to wake up, and those of the current rayon pool.
-pub(super) fn for_each<T: Send>(parallel: bool, tasks: Vec<T>, task: impl Fn(T) + Send + Sync) {
+/// The way that a thread goes through its tasks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Forth,
+    /// From the last one, after a pass that went forth: what that pass has read last is still in the caches.
+    Back,
+}
+
+/// Carries the tasks out, each on one thread. In parallel these are the calling thread, which need not wait for any other
+/// to wake up, and those of the current rayon pool. What a thread's tasks use one after the other, `new` makes once for
+/// them all.
+pub(super) fn for_each<T: Send, W>(
+    parallel: bool,
+    way: Way,
+    mut tasks: Vec<T>,
+    new: impl Fn() -> W + Send + Sync,
+    task: impl Fn(&mut W, T) + Send + Sync,
+) {
     let threads = if parallel { rayon::current_num_threads().min(tasks.len()) } else { 1 };
     if threads <= 1 {
-        return tasks.into_iter().for_each(task);
+        let workspace = &mut new();
+        if way == Way::Back {
+            tasks.reverse();
+        }
+        return tasks.into_iter().for_each(|next| task(workspace, next));
     }
     // Each thread has its own stretch of tasks, and so of memory; the first that are done take from the ends of others.
     let mut tasks = tasks.into_iter();
     let mut queues = Vec::with_capacity(threads);
     for left in (1..=threads).rev() {
         let share = tasks.len().div_ceil(left);
-        queues.push(Mutex::new(tasks.by_ref().take(share).collect::<VecDeque<T>>()));
+        let mut queue: VecDeque<T> = tasks.by_ref().take(share).collect();
+        if way == Way::Back {
+            queue.make_contiguous().reverse();
+        }
+        queues.push(Mutex::new(queue));
     }
     let queue = |thread: usize| queues[thread].lock().unwrap_or_else(PoisonError::into_inner);
     let next = |thread: usize| {
@@ -28,8 +51,9 @@ pub(super) fn for_each<T: Send>(parallel: bool, tasks: Vec<T>, task: impl Fn(T) 
         own.or_else(|| (1..threads).find_map(|other| queue((thread + other) % threads).pop_back()))
     };
     let work = |thread: usize| {
+        let mut workspace = None;
         while let Some(next) = next(thread) {
-            task(next);
+            task(workspace.get_or_insert_with(&new), next);
         }
     };
     let active = AtomicUsize::new(0);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::crew::for_each;
+use super::crew::{Way, for_each};
 use super::element::BLOCK;
 use crate::tensor::Shape;
 
@@ -20,8 +20,12 @@ const SLAB: usize = 1 << 18;
 /// Most channels of a tile of planes.
 pub(super) const MOST_CHANNELS: usize = 32;
 
-/// Most columns of a tile of a matrix.
-pub(super) const MOST_COLUMNS: usize = 512;
+/// Most columns of a tile of a matrix. Whole rows follow on each other in memory, and two sums and a pivot of so many
+/// columns stay near.
+pub(super) const MOST_COLUMNS: usize = 2048;
+
+/// Values of a row that narrow rows are put together to.
+const FOLDED: usize = 512;
 
 /// Tiles that are enough for any number of threads.
 const ENOUGH_TILES: usize = 16;
@@ -105,7 +109,7 @@ impl Extent {
     }
 
     fn matrix(&self) -> Division {
-        let channels = self.tile_channels();
+        let channels = self.tile_channels(MOST_COLUMNS);
         let rows = self.part().div_ceil(channels * self.inner).min(self.outer);
         let mut tiles = Vec::new();
         for group in ranges(self.channels, channels) {
@@ -116,16 +120,16 @@ impl Extent {
         Division::Split { tiles, channels }
     }
 
-    /// Channels of a tile of a matrix: whole vectors of columns where there are enough.
-    pub(super) fn tile_channels(&self) -> usize {
-        if self.stride() <= MOST_COLUMNS { self.channels } else { MOST_COLUMNS / (8 * self.inner) * 8 }
+    /// Channels of a tile of a matrix of at most so many columns: whole vectors of them where there are enough.
+    pub(super) fn tile_channels(&self, most: usize) -> usize {
+        if self.stride() <= most { self.channels } else { most / (16 * self.inner) * 16 }
     }
 
     /// Rows of a narrow matrix that are taken for one, so that a row is whole vectors.
     pub(super) fn fold(&self) -> usize {
         let width = self.stride();
         let fits = |fold: &usize| fold * width >= 64 && (fold * width).is_multiple_of(8);
-        (1..=MOST_COLUMNS / width.max(1)).find(fits).unwrap_or(1)
+        (1..=FOLDED / width.max(1)).find(fits).unwrap_or(1)
     }
 
     /// Values of a tile that is a part of its channels.
@@ -189,15 +193,21 @@ pub(super) fn merged<T: Clone + Default + Send + Sync>(
 ) -> Vec<T> {
     let mut sums = vec![T::default(); extent.channels];
     let shares: Vec<(usize, &mut [T])> = sums.chunks_mut(SHARE).enumerate().collect();
-    for_each(extent.is_parallel(), shares, |(share, sums)| {
-        let first = share * SHARE;
-        for (tile, partial) in tiles.iter().zip(partial.chunks(group)) {
-            let from = tile.channels.start.max(first);
-            let to = tile.channels.end.min(first + sums.len());
-            for channel in from..to {
-                add(&mut sums[channel - first], &partial[channel - tile.channels.start]);
+    for_each(
+        extent.is_parallel(),
+        Way::Forth,
+        shares,
+        || (),
+        |(), (share, sums)| {
+            let first = share * SHARE;
+            for (tile, partial) in tiles.iter().zip(partial.chunks(group)) {
+                let from = tile.channels.start.max(first);
+                let to = tile.channels.end.min(first + sums.len());
+                for channel in from..to {
+                    add(&mut sums[channel - first], &partial[channel - tile.channels.start]);
+                }
             }
-        }
-    });
+        },
+    );
     sums
 }

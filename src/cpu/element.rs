@@ -28,17 +28,21 @@ impl Element for half::f16 {}
 /// Tensors of fewer bytes are near enough.
 const PREFETCHED: usize = 8 << 20;
 
-/// Where the blocks of a task are converted to; nothing where there is nothing to convert.
+/// What the tasks of a thread use one after the other.
 #[derive(Debug)]
 pub(super) struct Workspace<E: Element> {
+    /// Where blocks are converted to; nothing where there is nothing to convert.
     pub x: E::Scratch,
     pub dy: E::Scratch,
     pub output: E::Scratch,
+    /// Numbers of columns, and of channels.
+    pub columns: Vec<f32>,
+    pub channels: Vec<f64>,
 }
 
 impl<E: Element> Workspace<E> {
     pub(super) fn new() -> Self {
-        Self { x: E::scratch(), dy: E::scratch(), output: E::scratch() }
+        Self { x: E::scratch(), dy: E::scratch(), output: E::scratch(), columns: vec![], channels: vec![] }
     }
 }
 
@@ -114,6 +118,9 @@ pub(super) mod sealed {
     pub trait Storage: bytemuck::Pod + Send + Sync {
         const DTYPE: Dtype;
 
+        /// Whether reading needs room for a conversion.
+        const CONVERTED: bool;
+
         /// Where a block is converted to.
         type Scratch: std::fmt::Debug;
 
@@ -182,6 +189,8 @@ pub(super) mod sealed {
 impl sealed::Storage for f32 {
     const DTYPE: Dtype = Dtype::F32;
 
+    const CONVERTED: bool = false;
+
     type Scratch = ();
 
     fn scratch() {}
@@ -217,6 +226,8 @@ impl sealed::Storage for f32 {
 
 impl sealed::Storage for half::f16 {
     const DTYPE: Dtype = Dtype::F16;
+
+    const CONVERTED: bool = true;
 
     type Scratch = Vec<f32>;
 

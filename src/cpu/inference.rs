@@ -3,7 +3,7 @@
 use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional, check_tail};
-use super::crew::for_each;
+use super::crew::{Way, for_each};
 use super::division::Extent;
 use super::element::{Element, Workspace};
 use super::output::{Output, Staging, streams};
@@ -85,8 +85,8 @@ pub fn inference<E: Element>(
 /// All of y from the numbers of all channels.
 pub(super) fn outputs<E: Element>(arch: Arch, extent: Extent, x: &[E], y: &mut [E], fields: [&[f32]; 4]) {
     let streams = streams::<E>(y.len());
-    for_each(extent.is_parallel(), extent.chunks(y), |(start, y)| {
-        let (workspace, staging) = (&mut Workspace::new(), &mut Staging::new(streams));
+    for_each(extent.is_parallel(), Way::Back, extent.chunks(y), Workspace::new, |workspace, (start, y)| {
+        let staging = &mut Staging::new(streams);
         let x = &x[start..][..y.len()];
         let y = &mut Output::new(y, staging);
         if extent.has_runs() {

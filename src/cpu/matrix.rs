@@ -9,14 +9,15 @@ use super::columns::{AddGradients, AddMoments, InputGradient, Normalize, Totals}
 use super::division::{Extent, MOST_COLUMNS, Tile, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
-use super::output::Output;
-use super::parameters::{NO_COLUMNS, spread, spread_all};
+use super::output::{Output, STAGED};
+use super::parameters::{room, spread, spread_all};
 
 /// Rows that one f32 sum goes over.
 const DEEPEST: usize = 256;
 
-/// Rows that the first pivot is the mean of.
-const SAMPLE: usize = 8;
+/// Rows that the first pivots are the means of: of 32 values the mean lies within a standard deviation of that of all,
+/// six of its own deviations, also where there are thousands of channels.
+const SAMPLE: usize = 32;
 
 /// Rows of a matrix that lie `stride` values apart, each one or several rows of the tensor.
 #[derive(Clone, Copy)]
@@ -52,9 +53,9 @@ impl Region {
         ranges(self.rows, rows).map(move |rows| self.some(rows))
     }
 
-    /// In parts that are converted at once.
-    fn conversions(self) -> impl Iterator<Item = Self> {
-        self.parts((BLOCK / self.width).max(1))
+    /// In parts that are read at once: as they are, or converted.
+    fn reads<E: Element>(self) -> impl Iterator<Item = Self> {
+        self.parts(if E::CONVERTED { (BLOCK / self.width).max(1) } else { self.rows })
     }
 
     fn layout(self) -> Layout {
@@ -62,18 +63,62 @@ impl Region {
     }
 }
 
-/// The sums over each channel of a tile.
+/// Values near those of each channel: means of some rows from all over the tensor.
+pub(super) fn pivots<E: Element>(arch: Arch, extent: Extent, x: &[E]) -> Vec<f32> {
+    let (inner, stride) = (extent.inner, extent.stride());
+    let rows = extent.outer.min(SAMPLE);
+    let mut pivots: Vec<f32> = x[..stride].iter().step_by(inner).map(|x| x.widen()).collect();
+    let workspace = &mut Workspace::<E>::new();
+    for channels in ranges(extent.channels, extent.tile_channels(MOST_COLUMNS)) {
+        let width = channels.len() * inner;
+        let [of_column, sums, squares] = room(&mut workspace.columns, width);
+        let [totals] = room(&mut workspace.channels, channels.len());
+        let start = channels.start * inner;
+        let pivots = &mut pivots[channels];
+        spread(pivots, inner, of_column);
+        sums.fill(0.0);
+        let sample = Region { start, stride: extent.outer / rows * stride, rows, width };
+        add_moments(arch, x, sample, of_column, [sums, squares], &mut workspace.x);
+        arch.dispatch(Totals { columns: sums, inner, totals });
+        for (pivot, sum) in pivots.iter_mut().zip(totals) {
+            let mean = moved(*pivot, (rows * inner) as f64, *sum);
+            *pivot = if mean.is_finite() { mean } else { 0.0 };
+        }
+    }
+    pivots
+}
+
+fn add_moments<E: Element>(
+    arch: Arch,
+    x: &[E],
+    region: Region,
+    pivots: &[f32],
+    [sums, squares]: [&mut [f32]; 2],
+    scratch: &mut E::Scratch,
+) {
+    if E::add_moments_rows(&x[region.start..], region.layout(), pivots, sums, squares) {
+        return;
+    }
+    for part in region.reads::<E>() {
+        let x = E::read(&x[part.start..], part.layout(), scratch);
+        arch.dispatch(AddMoments { x, pivots, sums, squares });
+    }
+}
+
+/// The sums over each channel of a tile, by pivots of all channels.
 pub(super) fn moments<E: Element>(
     arch: Arch,
     extent: Extent,
     x: &[E],
+    pivots: &[f32],
     tile: &Tile,
     sums: &mut [Sums],
     workspace: &mut Workspace<E>,
 ) {
+    let pivots = &pivots[tile.channels.clone()];
     for region in regions(extent, tile.rows.clone(), tile.channels.clone()) {
         if region.rows > 0 {
-            region_moments(arch, extent.inner, x, region, sums, workspace);
+            region_moments(arch, extent.inner, x, pivots, region, sums, workspace);
         }
     }
     let stride = extent.stride();
@@ -88,33 +133,20 @@ fn region_moments<E: Element>(
     arch: Arch,
     inner: usize,
     x: &[E],
+    first_pivots: &[f32],
     region: Region,
     sums: &mut [Sums],
     workspace: &mut Workspace<E>,
 ) {
     let (channels, width) = (sums.len(), region.width);
-    let (mut of_columns, mut of_channels) = ([NO_COLUMNS; 3], [[0.0; MOST_COLUMNS]; 5]);
-    let [of_column, column_sums, column_squares] = of_columns.each_mut().map(|columns| &mut columns[..width]);
+    let [of_column, column_sums, column_squares, pivots] = room(&mut workspace.columns, width);
     // Of a block, and of all blocks since the channel's pivot has moved.
-    let [block_sums, block_squares, all_sums, all_squares, counts] =
-        of_channels.each_mut().map(|channel| &mut channel[..channels]);
-    let mut pivots = [0.0; MOST_COLUMNS];
+    let [block_sums, block_squares, all_sums, all_squares, counts] = room(&mut workspace.channels, channels);
+    for sums in [&mut *all_sums, all_squares, counts] {
+        sums.fill(0.0);
+    }
     let pivots = &mut pivots[..channels];
-
-    // The first pivots are means of the first rows; a pivot of 0 makes the sums plain ones.
-    let sample = Region { rows: region.rows.min(SAMPLE), ..region };
-    let sampled = (sample.rows * (width / channels)) as f64;
-    for part in sample.conversions() {
-        let (x, layout) = (&x[part.start..], part.layout());
-        if !E::add_moments_rows(x, layout, of_column, column_sums, column_squares) {
-            let x = E::read(x, layout, &mut workspace.x);
-            arch.dispatch(AddMoments { x, pivots: of_column, sums: column_sums, squares: column_squares });
-        }
-    }
-    arch.dispatch(Totals { columns: column_sums, inner, totals: block_sums });
-    for (pivot, sum) in pivots.iter_mut().zip(block_sums.iter()) {
-        *pivot = moved(0.0, sampled, *sum);
-    }
+    pivots.copy_from_slice(first_pivots);
     spread(pivots, inner, of_column);
 
     for block in region.parts(DEEPEST) {
@@ -122,19 +154,7 @@ fn region_moments<E: Element>(
         for last in [false, true] {
             column_sums.fill(0.0);
             column_squares.fill(0.0);
-            for part in block.conversions() {
-                let (x, layout) = (&x[part.start..], part.layout());
-                if E::add_moments_rows(x, layout, of_column, column_sums, column_squares) {
-                    continue;
-                }
-                let x = E::read(x, layout, &mut workspace.x);
-                arch.dispatch(AddMoments {
-                    x,
-                    pivots: of_column,
-                    sums: column_sums,
-                    squares: column_squares,
-                });
-            }
+            add_moments(arch, x, block, of_column, [column_sums, column_squares], &mut workspace.x);
             arch.dispatch(Totals { columns: column_sums, inner, totals: block_sums });
             arch.dispatch(Totals { columns: column_squares, inner, totals: block_squares });
             let far = |c: usize| is_far(count, [block_sums[c], block_squares[c]]);
@@ -170,31 +190,32 @@ pub(super) fn gradients<E: Element>(
     workspace: &mut Workspace<E>,
 ) {
     let (inner, channels) = (extent.inner, tile.channels.len());
-    let fields = spread_all(fields.map(|field| &field[tile.channels.clone()]), inner);
-    let mut columns = [NO_COLUMNS; 2];
-    let mut of_channel = [0.0; MOST_COLUMNS];
-    let of_channel = &mut of_channel[..channels];
-    for region in regions(extent, tile.rows.clone(), tile.channels.clone()) {
+    let regions = regions(extent, tile.rows.clone(), tile.channels.clone());
+    let [pivots, differences, column_sums, column_products] =
+        room(&mut workspace.columns, regions[0].width.max(regions[1].width));
+    let [totals] = room(&mut workspace.channels, channels);
+    for (columns, field) in [&mut *pivots, differences].into_iter().zip(fields) {
+        spread(&field[tile.channels.clone()], inner, columns);
+    }
+    for region in regions {
         let width = region.width;
+        let fields = [&pivots[..width], &differences[..width]];
+        let (column_sums, column_products) = (&mut column_sums[..width], &mut column_products[..width]);
         for block in region.parts(DEEPEST) {
-            let [column_sums, column_products] = &mut columns;
-            let (column_sums, column_products) = (&mut column_sums[..width], &mut column_products[..width]);
             column_sums.fill(0.0);
             column_products.fill(0.0);
-            for part in block.conversions() {
-                let (x, dy, layout) = (&x[part.start..], &dy[part.start..], part.layout());
-                let fields = [&fields[0][..width], &fields[1][..width]];
-                if E::add_gradients_rows((x, dy), layout, fields, column_sums, column_products) {
-                    continue;
+            let tensors = (&x[block.start..], &dy[block.start..]);
+            if !E::add_gradients_rows(tensors, block.layout(), fields, column_sums, column_products) {
+                for part in block.reads::<E>() {
+                    let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
+                    let dy = E::read(&dy[part.start..], part.layout(), &mut workspace.dy);
+                    let (sums, products) = (&mut *column_sums, &mut *column_products);
+                    arch.dispatch(AddGradients { x, dy, fields, sums, products });
                 }
-                let x = E::read(x, layout, &mut workspace.x);
-                let dy = E::read(dy, layout, &mut workspace.dy);
-                let products = &mut *column_products;
-                arch.dispatch(AddGradients { x, dy, fields, sums: column_sums, products });
             }
-            for (which, columns) in [column_sums, column_products].into_iter().enumerate() {
-                arch.dispatch(Totals { columns, inner, totals: of_channel });
-                for (sums, total) in sums.iter_mut().zip(of_channel.iter()) {
+            for (which, columns) in [&*column_sums, &*column_products].into_iter().enumerate() {
+                arch.dispatch(Totals { columns, inner, totals });
+                for (sums, total) in sums.iter_mut().zip(totals.iter()) {
                     sums[which] += total;
                 }
             }
@@ -222,10 +243,10 @@ fn outputs<const N: usize>(
         }
         return;
     }
-    for channels in ranges(extent.channels, extent.tile_channels()) {
+    for channels in ranges(extent.channels, extent.tile_channels(STAGED)) {
         let columns = spread_all(fields.map(|field| &field[channels.clone()]), extent.inner);
         for region in regions(extent, 0..rows, channels) {
-            for part in region.conversions() {
+            for part in region.parts((BLOCK / region.width).max(1)) {
                 output(part, columns.each_ref().map(|columns| &columns[..part.width]));
             }
         }

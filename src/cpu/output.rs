@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use super::cache::{self, STREAMS};
-use super::division::MOST_COLUMNS;
 use super::element::{BLOCK, Element, Layout};
 
-/// Values that are put together before they pass by the caches; a row of a tile goes in one piece.
-const STAGED: usize = MOST_COLUMNS;
+/// Values that are put together before they pass by the caches; the numbers of as many columns are spread at once.
+pub(super) const STAGED: usize = 512;
 
 /// Room for values that a line is still lacking others of.
 const PENDING: usize = 64;

@@ -1,15 +1,23 @@
 //! The numbers that an output is computed from, channel by channel.
 
-use super::division::MOST_COLUMNS;
+use super::output::STAGED;
 
-/// The numbers of the columns of a tile.
-pub(super) type Columns = [f32; MOST_COLUMNS + LINE];
-
-pub(super) const NO_COLUMNS: Columns = [0.0; MOST_COLUMNS + LINE];
+/// The numbers of the columns that an output is computed for at once.
+pub(super) type Columns = [f32; STAGED + LINE];
 
 /// A cache line of f32. Numbers that are read together lie this much more apart than their count, which is often a
 /// power of two: they would all fall into the same few places of a cache, and rows of the tensors with them.
 const LINE: usize = 16;
+
+/// Room for `N` times so many numbers.
+pub(super) fn room<T: Clone + Default, const N: usize>(values: &mut Vec<T>, len: usize) -> [&mut [T]; N] {
+    let stride = len + LINE;
+    if values.len() < N * stride {
+        values.resize(N * stride, T::default());
+    }
+    let mut parts = values.chunks_exact_mut(stride);
+    std::array::from_fn(|_| parts.next().map_or(&mut [][..], |part| &mut part[..len]))
+}
 
 /// `N` numbers per channel, each number's values side by side.
 #[derive(Debug)]
@@ -48,7 +56,7 @@ pub(super) fn spread(field: &[f32], inner: usize, columns: &mut [f32]) {
 /// All numbers of each column; see [`spread`].
 pub(super) fn spread_all<const N: usize>(fields: [&[f32]; N], inner: usize) -> [Columns; N] {
     fields.map(|field| {
-        let mut columns = NO_COLUMNS;
+        let mut columns = [0.0; STAGED + LINE];
         spread(field, inner, &mut columns);
         columns
     })

@@ -3,7 +3,7 @@
 use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional, check_running, check_tail};
-use super::crew::for_each;
+use super::crew::{Way, for_each};
 use super::division::{Division, Extent, MOST_CHANNELS, SHARE, Tile, merged};
 use super::element::{Element, Workspace};
 use super::inference::outputs;
@@ -86,7 +86,9 @@ pub fn training<E: Element>(
     }
     let extent = Extent::new(shape);
     let streams = streams::<E>(x.len());
-    let pass = Pass { arch: Arch::new(), extent, x, gamma, beta, options, streams };
+    let arch = Arch::new();
+    let pivots = if extent.has_runs() { vec![] } else { matrix::pivots(arch, extent, x) };
+    let pass = Pass { arch, extent, x, gamma, beta, options, pivots, streams };
     let running = running_mean.zip(running_var);
     match extent.division() {
         Division::Whole(tiles) => pass.whole(tiles, y, saved, running),
@@ -114,6 +116,8 @@ struct Pass<'a, E> {
     gamma: Option<&'a [f32]>,
     beta: Option<&'a [f32]>,
     options: &'a TrainingOptions,
+    /// Per channel, where neighbouring values belong to different ones.
+    pivots: Vec<f32>,
     streams: bool,
 }
 
@@ -122,7 +126,7 @@ impl<E: Element> Pass<'_, E> {
         if self.extent.has_runs() {
             planes::moments(self.arch, self.extent, self.x, tile, sums, workspace);
         } else {
-            matrix::moments(self.arch, self.extent, self.x, tile, sums, workspace);
+            matrix::moments(self.arch, self.extent, self.x, &self.pivots, tile, sums, workspace);
         }
     }
 
@@ -166,10 +170,10 @@ impl<E: Element> Pass<'_, E> {
                 task.y.push(y);
             }
         }
-        for_each(self.extent.is_parallel(), tasks, |Whole { tile, y, saved, running }| {
+        for_each(self.extent.is_parallel(), Way::Forth, tasks, Workspace::new, |workspace, whole| {
+            let Whole { tile, y, saved, running } = whole;
             let mut sums = [Sums::default(); MOST_CHANNELS];
             let sums = &mut sums[..tile.channels.len()];
-            let workspace = &mut Workspace::new();
             self.moments(&tile, sums, workspace);
             self.finish(sums, saved, running);
             let parameters = self.parameters(tile.channels.start, saved);
@@ -195,8 +199,8 @@ impl<E: Element> Pass<'_, E> {
         let parallel = self.extent.is_parallel();
         let mut partial = vec![Sums::default(); tiles.len() * group];
         let tasks: Vec<(&Tile, &mut [Sums])> = tiles.iter().zip(partial.chunks_mut(group)).collect();
-        for_each(parallel, tasks, |(tile, sums)| {
-            self.moments(tile, &mut sums[..tile.channels.len()], &mut Workspace::new());
+        for_each(parallel, Way::Forth, tasks, Workspace::new, |workspace, (tile, sums)| {
+            self.moments(tile, &mut sums[..tile.channels.len()], workspace);
         });
         let sums = merged(self.extent, tiles, &partial, group, Sums::add);
         let (means, variances) = running.unzip();
@@ -206,7 +210,15 @@ impl<E: Element> Pass<'_, E> {
             || means.as_mut().and_then(Iterator::next).zip(variances.as_mut().and_then(Iterator::next));
         let shares =
             sums.chunks(SHARE).zip(saved.chunks_mut(SHARE)).map(|(sums, saved)| (sums, saved, next()));
-        for_each(parallel, shares.collect(), |(sums, saved, running)| self.finish(sums, saved, running));
+        for_each(
+            parallel,
+            Way::Forth,
+            shares.collect(),
+            || (),
+            |(), (sums, saved, running)| {
+                self.finish(sums, saved, running);
+            },
+        );
         let parameters = self.parameters(0, saved);
         outputs(self.arch, self.extent, self.x, y, parameters.fields());
     }
