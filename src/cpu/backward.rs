@@ -3,11 +3,12 @@
 use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional, check_tail};
+use super::columns::arch;
 use super::crew::{Way, for_each};
 use super::division::{Division, Extent, Tile, merged};
 use super::element::{Element, Workspace};
 use super::output::{Output, Staging, streams};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, scale};
 use super::{matrix, planes};
 use crate::error::Error;
 use crate::options::BackwardOptions;
@@ -82,9 +83,9 @@ pub fn backward<E: Element>(
     let extent = Extent::new(shape);
     let mut sums = vec![[0.0; 2]; extent.channels];
     if !shape.is_empty() {
-        let statistics = Parameters::new(saved.len(), |c| [saved[c].pivot, saved[c].difference]);
+        let statistics = Parameters::new(saved.len(), |c| ([saved[c].pivot, saved[c].difference], 1.0));
         let streams = streams::<E>(x.len());
-        let pass = Pass { arch: Arch::new(), extent, x, dy, saved, statistics, gamma, streams };
+        let pass = Pass { arch: arch(), extent, x, dy, saved, statistics, gamma, streams };
         match (extent.division(), dx) {
             (Division::Whole(tiles), dx) => pass.whole(tiles, dx, &mut sums),
             (Division::Split { tiles, channels }, dx) => {
@@ -127,7 +128,7 @@ struct Whole<'a, E> {
 
 impl<E: Element> Pass<'_, E> {
     fn gradients(&self, tile: &Tile, sums: &mut [[f64; 2]], workspace: &mut Workspace<E>) {
-        let (tensors, fields) = ((self.x, self.dy), self.statistics.fields());
+        let (tensors, fields) = ((self.x, self.dy), self.statistics.fields().each);
         if self.extent.has_runs() {
             planes::gradients(self.arch, self.extent, tensors, fields, tile, sums, workspace);
         } else {
@@ -136,7 +137,7 @@ impl<E: Element> Pass<'_, E> {
     }
 
     /// What dx of some channels is computed from.
-    fn parameters(&self, first: usize, sums: &[[f64; 2]]) -> Parameters<5> {
+    fn parameters(&self, first: usize, sums: &[[f64; 2]]) -> Parameters<4> {
         let m = (self.extent.outer * self.extent.inner) as f64;
         Parameters::new(sums.len(), |c| {
             let [dy, dy_centered] = sums[c].map(|sum| sum / m);
@@ -145,7 +146,8 @@ impl<E: Element> Pass<'_, E> {
             let gamma = self.gamma.map_or(1.0, |gamma| gamma[first + c]);
             // What the pivot leaves of the mean goes into the shift.
             let shift = dy - f64::from(difference) * slope;
-            [pivot, slope as f32, shift as f32, invstd, gamma]
+            let [scale, rest] = scale(invstd, gamma);
+            ([pivot, slope as f32, shift as f32, scale], rest)
         })
     }
 

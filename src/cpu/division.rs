@@ -128,7 +128,7 @@ impl Extent {
     /// Rows of a narrow matrix that are taken for one, so that a row is whole vectors.
     pub(super) fn fold(&self) -> usize {
         let width = self.stride();
-        let fits = |fold: &usize| fold * width >= 64 && (fold * width).is_multiple_of(8);
+        let fits = |fold: &usize| fold * width >= 64 && (fold * width).is_multiple_of(16);
         (1..=FOLDED / width.max(1)).find(fits).unwrap_or(1)
     }
 

@@ -2,6 +2,9 @@
 
 use super::cache::prefetch;
 use super::halves::{self, narrow, widen};
+use super::halves_outputs::{GradientRows, GradientRuns, NormalizeRows, NormalizeRuns};
+use super::halves_sums::{AddGradientsRows, AddGradientsRuns, AddMomentsRows, AddMomentsRuns};
+use super::parameters::Fields;
 use super::runs::Lanes;
 
 use bytemuck::Pod;
@@ -112,7 +115,7 @@ impl RowsMut<'_> {
 }
 
 pub(super) mod sealed {
-    use super::{Dtype, Lanes, Layout, Rows, RowsMut};
+    use super::{Dtype, Fields, Lanes, Layout, Rows, RowsMut};
 
     /// How a storage type becomes f32 and back.
     pub trait Storage: bytemuck::Pod + Send + Sync {
@@ -165,19 +168,19 @@ pub(super) mod sealed {
             false
         }
 
-        fn normalize_runs(_: &[Self], _: &mut [Self], _: (usize, usize), _: [&[f32]; 4]) -> bool {
+        fn normalize_runs(_: &[Self], _: &mut [Self], _: (usize, usize), _: Fields<'_, 3>) -> bool {
             false
         }
 
-        fn gradient_runs(_: Pair<'_, Self>, _: &mut [Self], _: (usize, usize), _: [&[f32]; 5]) -> bool {
+        fn gradient_runs(_: Pair<'_, Self>, _: &mut [Self], _: (usize, usize), _: Fields<'_, 4>) -> bool {
             false
         }
 
-        fn normalize_rows(_: &[Self], _: &mut [Self], _: Layout, _: usize, _: [&[f32]; 4]) -> bool {
+        fn normalize_rows(_: &[Self], _: &mut [Self], _: Layout, _: usize, _: Fields<'_, 3>) -> bool {
             false
         }
 
-        fn gradient_rows(_: Pair<'_, Self>, _: &mut [Self], _: Layout, _: usize, _: [&[f32]; 5]) -> bool {
+        fn gradient_rows(_: Pair<'_, Self>, _: &mut [Self], _: Layout, _: usize, _: Fields<'_, 4>) -> bool {
             false
         }
     }
@@ -276,69 +279,74 @@ impl sealed::Storage for half::f16 {
         }
     }
 
-    fn normalize_runs(x: &[Self], y: &mut [Self], runs: (usize, usize), fields: [&[f32]; 4]) -> bool {
-        runs.0 >= halves::LANES && halves::normalize_runs(x, y, runs, fields)
+    fn normalize_runs(
+        x: &[Self],
+        y: &mut [Self],
+        (run, first): (usize, usize),
+        fields: Fields<'_, 3>,
+    ) -> bool {
+        halves::dispatch(run, 16, NormalizeRuns { x, y, run, first, fields })
     }
 
     fn gradient_runs(
-        tensors: sealed::Pair<'_, Self>,
+        (x, dy): sealed::Pair<'_, Self>,
         dx: &mut [Self],
-        runs: (usize, usize),
-        fields: [&[f32]; 5],
+        (run, first): (usize, usize),
+        fields: Fields<'_, 4>,
     ) -> bool {
-        runs.0 >= halves::LANES && halves::gradient_runs(tensors, dx, runs, fields)
+        halves::dispatch(run, 16, GradientRuns { x, dy, dx, run, first, fields })
     }
 
     fn normalize_rows(
         x: &[Self],
         y: &mut [Self],
-        layout: Layout,
+        of_x: Layout,
         stride: usize,
-        fields: [&[f32]; 4],
+        fields: Fields<'_, 3>,
     ) -> bool {
-        halves::normalize_rows(x, y, layout, stride, fields)
+        halves::dispatch_rows(of_x.width, NormalizeRows { x, y, of_x, stride, fields })
     }
 
     fn gradient_rows(
-        tensors: sealed::Pair<'_, Self>,
+        (x, dy): sealed::Pair<'_, Self>,
         dx: &mut [Self],
-        layout: Layout,
+        of_x: Layout,
         stride: usize,
-        fields: [&[f32]; 5],
+        fields: Fields<'_, 4>,
     ) -> bool {
-        halves::gradient_rows(tensors, dx, layout, stride, fields)
+        halves::dispatch_rows(of_x.width, GradientRows { x, dy, dx, of_x, stride, fields })
     }
 
     fn add_moments_runs(x: &[Self], run: usize, pivots: &[f32], lanes: &mut [Lanes]) -> bool {
-        run >= halves::LANES && halves::add_moments_runs(x, run, pivots, lanes)
+        halves::dispatch(run, 8, AddMomentsRuns { x, run, pivots, lanes })
     }
 
     fn add_gradients_runs(
-        tensors: sealed::Pair<'_, Self>,
+        (x, dy): sealed::Pair<'_, Self>,
         run: usize,
         fields: [&[f32]; 2],
         lanes: &mut [Lanes],
     ) -> bool {
-        run >= halves::LANES && halves::add_gradients_runs(tensors, run, fields, lanes)
+        halves::dispatch(run, 8, AddGradientsRuns { x, dy, run, fields, lanes })
     }
 
     fn add_moments_rows(
         x: &[Self],
-        layout: Layout,
+        of_x: Layout,
         pivots: &[f32],
         sums: &mut [f32],
         squares: &mut [f32],
     ) -> bool {
-        halves::add_moments_rows(x, layout, pivots, sums, squares)
+        halves::dispatch_rows(of_x.width, AddMomentsRows { x, of_x, pivots, sums, squares })
     }
 
     fn add_gradients_rows(
-        tensors: sealed::Pair<'_, Self>,
-        layout: Layout,
+        (x, dy): sealed::Pair<'_, Self>,
+        of_x: Layout,
         fields: [&[f32]; 2],
         sums: &mut [f32],
         products: &mut [f32],
     ) -> bool {
-        halves::add_gradients_rows(tensors, layout, fields, sums, products)
+        halves::dispatch_rows(of_x.width, AddGradientsRows { x, dy, of_x, fields, sums, products })
     }
 }

@@ -3,10 +3,12 @@
 use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional, check_tail};
+use super::columns::arch;
 use super::crew::{Way, for_each};
 use super::division::Extent;
 use super::element::{Element, Workspace};
 use super::output::{Output, Staging, streams};
+use super::parameters::{Fields, Parameters, scale};
 use super::{matrix, planes};
 use crate::error::Error;
 use crate::options::{InferenceOptions, check_inference_eps};
@@ -73,17 +75,17 @@ pub fn inference<E: Element>(
     if shape.is_empty() {
         return Ok(());
     }
-    let invstd: Vec<f32> = running_var.iter().map(|variance| 1.0 / (variance + options.eps).sqrt()).collect();
-    let neutral =
-        |given: Option<_>, value| if given.is_some() { vec![] } else { vec![value; running_mean.len()] };
-    let (ones, zeros) = (neutral(gamma, 1.0), neutral(beta, 0.0));
-    let fields = [running_mean, &invstd, gamma.unwrap_or(&ones), beta.unwrap_or(&zeros)];
-    outputs(Arch::new(), Extent::new(shape), x, y, fields);
+    let parameters = Parameters::new(running_mean.len(), |c| {
+        let invstd = 1.0 / (running_var[c] + options.eps).sqrt();
+        let [scale, rest] = scale(invstd, gamma.map_or(1.0, |gamma| gamma[c]));
+        ([running_mean[c], scale, beta.map_or(0.0, |beta| beta[c])], rest)
+    });
+    outputs(arch(), Extent::new(shape), x, y, parameters.fields());
     Ok(())
 }
 
 /// All of y from the numbers of all channels.
-pub(super) fn outputs<E: Element>(arch: Arch, extent: Extent, x: &[E], y: &mut [E], fields: [&[f32]; 4]) {
+pub(super) fn outputs<E: Element>(arch: Arch, extent: Extent, x: &[E], y: &mut [E], fields: Fields<'_, 3>) {
     let streams = streams::<E>(y.len());
     for_each(extent.is_parallel(), Way::Back, extent.chunks(y), Workspace::new, |workspace, (start, y)| {
         let staging = &mut Staging::new(streams);

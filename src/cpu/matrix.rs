@@ -10,7 +10,7 @@ use super::division::{Extent, MOST_COLUMNS, Tile, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
 use super::output::{Output, STAGED};
-use super::parameters::{room, spread, spread_all};
+use super::parameters::{Fields, room, spread};
 
 /// Rows that one f32 sum goes over.
 const DEEPEST: usize = 256;
@@ -228,26 +228,28 @@ pub(super) fn gradients<E: Element>(
 fn outputs<const N: usize>(
     extent: Extent,
     (rows, most): (usize, usize),
-    fields: [&[f32]; N],
-    mut output: impl FnMut(Region, [&[f32]; N]),
+    fields: Fields<'_, N>,
+    mut output: impl FnMut(Region, Fields<'_, N>),
 ) {
     if extent.inner == 1 && extent.fold() == 1 {
         // The numbers are there as they are needed, so that memory can be gone through from its beginning to its end.
         let together = if extent.channels > most { 1 } else { BLOCK / extent.channels };
         for rows in ranges(rows, together) {
             for channels in ranges(extent.channels, most) {
-                let fields = fields.map(|field| &field[channels.clone()]);
+                let fields = fields.some(channels.clone());
                 let [region, _] = regions(extent, rows.clone(), channels);
                 output(region, fields);
             }
         }
         return;
     }
+    let mut room = vec![];
     for channels in ranges(extent.channels, extent.tile_channels(STAGED)) {
-        let columns = spread_all(fields.map(|field| &field[channels.clone()]), extent.inner);
-        for region in regions(extent, 0..rows, channels) {
+        let regions = regions(extent, 0..rows, channels.clone());
+        let columns = fields.some(channels).spread(extent.inner, regions[0].width, &mut room);
+        for region in regions {
             for part in region.parts((BLOCK / region.width).max(1)) {
-                output(part, columns.each_ref().map(|columns| &columns[..part.width]));
+                output(part, columns.some(0..part.width));
             }
         }
     }
@@ -259,7 +261,7 @@ pub(super) fn normalize<E: Element>(
     extent: Extent,
     x: &[E],
     y: &mut Output<'_, E>,
-    fields: [&[f32]; 4],
+    fields: Fields<'_, 3>,
     workspace: &mut Workspace<E>,
 ) {
     let bounds = (y.len() / extent.stride(), y.most());
@@ -284,7 +286,7 @@ pub(super) fn input_gradient<E: Element>(
     extent: Extent,
     (x, dy): (&[E], &[E]),
     dx: &mut Output<'_, E>,
-    fields: [&[f32]; 5],
+    fields: Fields<'_, 4>,
     workspace: &mut Workspace<E>,
 ) {
     let bounds = (dx.len() / extent.stride(), dx.most());

@@ -35,10 +35,10 @@ mod division;
 mod element;
 mod fold;
 mod halves;
+mod halves_outputs;
+mod halves_sums;
 #[cfg(target_arch = "x86_64")]
 mod halves_x86;
-#[cfg(target_arch = "x86_64")]
-mod halves_x86_sums;
 mod inference;
 mod matrix;
 mod moments;

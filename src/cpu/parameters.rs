@@ -1,9 +1,6 @@
 //! The numbers that an output is computed from, channel by channel.
 
-use super::output::STAGED;
-
-/// The numbers of the columns that an output is computed for at once.
-pub(super) type Columns = [f32; STAGED + LINE];
+use std::ops::Range;
 
 /// A cache line of f32. Numbers that are read together lie this much more apart than their count, which is often a
 /// power of two: they would all fall into the same few places of a cache, and rows of the tensors with them.
@@ -19,27 +16,73 @@ pub(super) fn room<T: Clone + Default, const N: usize>(values: &mut Vec<T>, len:
     std::array::from_fn(|_| parts.next().map_or(&mut [][..], |part| &mut part[..len]))
 }
 
-/// `N` numbers per channel, each number's values side by side.
+/// What an output is computed from, of some channels or columns; the kernels say what each number is.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a, const N: usize> {
+    pub each: [&'a [f32]; N],
+    /// What is left out of the scale; `None` where that is 1 everywhere.
+    pub rest: Option<&'a [f32]>,
+}
+
+impl<const N: usize> Fields<'_, N> {
+    pub fn channels(&self) -> usize {
+        self.each[0].len()
+    }
+
+    /// Those of some of the channels.
+    pub fn some(&self, channels: Range<usize>) -> Self {
+        Self {
+            each: self.each.map(|field| &field[channels.clone()]),
+            rest: self.rest.map(|rest| &rest[channels]),
+        }
+    }
+
+    /// Those of each column, in its room; see [`spread`].
+    pub fn spread<'a>(&self, inner: usize, width: usize, room: &'a mut Vec<f32>) -> Fields<'a, N> {
+        let stride = width + LINE;
+        room.resize(room.len().max((N + 1) * stride), 0.0);
+        for (columns, field) in room.chunks_exact_mut(stride).zip(self.each.into_iter().chain(self.rest)) {
+            spread(field, inner, &mut columns[..width]);
+        }
+        let field = |index: usize| &room[index * stride..][..width];
+        Fields { each: std::array::from_fn(field), rest: self.rest.map(|_| field(N)) }
+    }
+}
+
+/// `invstd * gamma` as a scale and a rest: their product and 1, unless that overflows or loses digits where the output
+/// need not. The rest is multiplied by first, so that one of 1 changes no bit.
+pub(super) fn scale(invstd: f32, gamma: f32) -> [f32; 2] {
+    let scale = (f64::from(invstd) * f64::from(gamma)) as f32;
+    if scale.is_normal() || gamma == 0.0 { [scale, 1.0] } else { [gamma, invstd] }
+}
+
+/// [`Fields`] of all channels of a tile or a tensor, each number's values side by side.
 #[derive(Debug)]
 pub(super) struct Parameters<const N: usize> {
     values: Vec<f32>,
     channels: usize,
+    has_rest: bool,
 }
 
 impl<const N: usize> Parameters<N> {
-    pub(super) fn new(channels: usize, of: impl Fn(usize) -> [f32; N]) -> Self {
+    /// By the numbers of each channel, and the rest of its scale.
+    pub(super) fn new(channels: usize, of: impl Fn(usize) -> ([f32; N], f32)) -> Self {
         let stride = channels + LINE;
-        let mut values = vec![0.0; stride * N];
+        let mut values = vec![0.0; stride * (N + 1)];
+        let mut has_rest = false;
         for channel in 0..channels {
-            for (field, value) in of(channel).into_iter().enumerate() {
+            let (each, rest) = of(channel);
+            for (field, value) in each.into_iter().chain([rest]).enumerate() {
                 values[field * stride + channel] = value;
             }
+            has_rest |= rest != 1.0;
         }
-        Self { values, channels }
+        Self { values, channels, has_rest }
     }
 
-    pub(super) fn fields(&self) -> [&[f32]; N] {
-        std::array::from_fn(|field| &self.values[field * (self.channels + LINE)..][..self.channels])
+    pub(super) fn fields(&self) -> Fields<'_, N> {
+        let field = |index: usize| &self.values[index * (self.channels + LINE)..][..self.channels];
+        Fields { each: std::array::from_fn(field), rest: self.has_rest.then(|| field(N)) }
     }
 }
 
@@ -51,13 +94,4 @@ pub(super) fn spread(field: &[f32], inner: usize, columns: &mut [f32]) {
             run.fill(value);
         }
     }
-}
-
-/// All numbers of each column; see [`spread`].
-pub(super) fn spread_all<const N: usize>(fields: [&[f32]; N], inner: usize) -> [Columns; N] {
-    fields.map(|field| {
-        let mut columns = [0.0; STAGED + LINE];
-        spread(field, inner, &mut columns);
-        columns
-    })
 }

@@ -6,6 +6,7 @@ use super::division::{Extent, MOST_CHANNELS, Tile, evenly, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
 use super::output::Output;
+use super::parameters::Fields;
 use super::runs::{AddGradients, AddMoments, InputGradient, Lanes, Normalize, Totals};
 
 /// Runs that a lane adds up one after the other.
@@ -159,12 +160,12 @@ pub(super) fn normalize<E: Element>(
     x: &[E],
     output: &mut Output<'_, E>,
     (run, first): (usize, usize),
-    fields: [&[f32]; 4],
+    fields: Fields<'_, 3>,
     workspace: &mut Workspace<E>,
 ) {
     let bounds = (output.len(), output.most());
     pieces(bounds, run.min(output.len()), first, |start, len, run, channel| {
-        let (x, first) = (&x[start..][..len], channel % fields[0].len());
+        let (x, first) = (&x[start..][..len], channel % fields.channels());
         output.rows(start, Layout::line(len), |_, y, _| {
             if E::normalize_runs(x, &mut y[..len], (run, first), fields) {
                 return;
@@ -183,12 +184,12 @@ pub(super) fn input_gradient<E: Element>(
     (x, dy): (&[E], &[E]),
     output: &mut Output<'_, E>,
     (run, first): (usize, usize),
-    fields: [&[f32]; 5],
+    fields: Fields<'_, 4>,
     workspace: &mut Workspace<E>,
 ) {
     let bounds = (output.len(), output.most());
     pieces(bounds, run.min(output.len()), first, |start, len, run, channel| {
-        let (tensors, first) = ((&x[start..][..len], &dy[start..][..len]), channel % fields[0].len());
+        let (tensors, first) = ((&x[start..][..len], &dy[start..][..len]), channel % fields.channels());
         output.rows(start, Layout::line(len), |_, dx, _| {
             if E::gradient_runs(tensors, &mut dx[..len], (run, first), fields) {
                 return;

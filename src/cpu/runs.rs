@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::element::{Rows, RowsMut};
+use super::parameters::Fields;
 
 /// Independent sums that one run goes into, so that additions need not wait for each other.
 pub(super) const CHAINS: usize = 4;
@@ -39,12 +40,14 @@ impl WithSimd for Totals<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         for (lanes, totals) in self.lanes.iter().zip(self.totals) {
-            let (first, _) = S::as_simd_f32s(&lanes.first);
-            let (second, _) = S::as_simd_f32s(&lanes.second);
-            let sum = simd.add_f32s(simd.add_f32s(first[0], first[1]), simd.add_f32s(first[2], first[3]));
-            let other =
-                simd.add_f32s(simd.add_f32s(second[0], second[1]), simd.add_f32s(second[2], second[3]));
-            *totals = [simd.reduce_sum_f32s(sum).into(), simd.reduce_sum_f32s(other).into()];
+            let total = |lanes: &[f32; LANES]| {
+                // Those of f16 may have been added up in wider vectors than these.
+                let (vectors, _) = S::as_simd_f32s(lanes);
+                let pairs = vectors.chunks_exact(2).map(|pair| simd.add_f32s(pair[0], pair[1]));
+                let sum = pairs.fold(simd.splat_f32s(0.0), |sum, pair| simd.add_f32s(sum, pair));
+                f64::from(simd.reduce_sum_f32s(sum))
+            };
+            *totals = [total(&lanes.first), total(&lanes.second)];
         }
     }
 }
@@ -246,14 +249,14 @@ impl WithSimd for AddGradients<'_> {
     }
 }
 
-/// `(x - pivot) * invstd * gamma + shift`, by those fields. The runs of a row belong to the channels
+/// `(x - pivot) * rest * scale + shift`, by those fields. The runs of a row belong to the channels
 /// from `first` on, round and round.
 pub(super) struct Normalize<'a> {
     pub x: Rows<'a>,
     pub y: RowsMut<'a>,
     pub run: usize,
     pub first: usize,
-    pub fields: [&'a [f32]; 4],
+    pub fields: Fields<'a, 3>,
 }
 
 impl WithSimd for Normalize<'_> {
@@ -262,12 +265,12 @@ impl WithSimd for Normalize<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let tail = Tail::of(simd, self.run);
-        let [pivot, invstd, gamma, shift] = self.fields;
+        let Fields { each: [pivot, scale, shift], rest } = self.fields;
         let mut c = self.first;
         for row in 0..self.x.count {
             let runs = self.x.row(row).chunks_exact(self.run);
             for (x, y) in runs.zip(self.y.row(row).chunks_exact_mut(self.run)) {
-                let (p, i, g, b) = (pivot[c], invstd[c], gamma[c], shift[c]);
+                let (p, i, g, b) = (pivot[c], rest.map_or(1.0, |rest| rest[c]), scale[c], shift[c]);
                 let (ps, is) = (simd.splat_f32s(p), simd.splat_f32s(i));
                 let (gs, bs) = (simd.splat_f32s(g), simd.splat_f32s(b));
                 c = if c + 1 == pivot.len() { 0 } else { c + 1 };
@@ -293,14 +296,14 @@ impl WithSimd for Normalize<'_> {
     }
 }
 
-/// `(dy - (x - pivot) * slope - shift) * invstd * gamma`, by those fields; otherwise as [`Normalize`].
+/// `(dy - (x - pivot) * slope - shift) * rest * scale`, by those fields; otherwise as [`Normalize`].
 pub(super) struct InputGradient<'a> {
     pub x: Rows<'a>,
     pub dy: Rows<'a>,
     pub dx: RowsMut<'a>,
     pub run: usize,
     pub first: usize,
-    pub fields: [&'a [f32]; 5],
+    pub fields: Fields<'a, 4>,
 }
 
 impl WithSimd for InputGradient<'_> {
@@ -309,13 +312,14 @@ impl WithSimd for InputGradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let tail = Tail::of(simd, self.run);
-        let [pivot, slope, shift, invstd, gamma] = self.fields;
+        let Fields { each: [pivot, slope, shift, scale], rest } = self.fields;
         let mut c = self.first;
         for row in 0..self.x.count {
             let xs = self.x.row(row).chunks_exact(self.run);
             let dys = self.dy.row(row).chunks_exact(self.run);
             for ((x, dy), dx) in xs.zip(dys).zip(self.dx.row(row).chunks_exact_mut(self.run)) {
-                let (p, k, m, i, g) = (pivot[c], slope[c], shift[c], invstd[c], gamma[c]);
+                let (p, k, m) = (pivot[c], slope[c], shift[c]);
+                let (i, g) = (rest.map_or(1.0, |rest| rest[c]), scale[c]);
                 let (ps, ks, ms) = (simd.splat_f32s(p), simd.splat_f32s(k), simd.splat_f32s(m));
                 let (is, gs) = (simd.splat_f32s(i), simd.splat_f32s(g));
                 c = if c + 1 == pivot.len() { 0 } else { c + 1 };

@@ -3,13 +3,14 @@
 use pulp::Arch;
 
 use super::arguments::{check_dtype, check_length, check_optional, check_running, check_tail};
+use super::columns::arch;
 use super::crew::{Way, for_each};
 use super::division::{Division, Extent, MOST_CHANNELS, SHARE, Tile, merged};
 use super::element::{Element, Workspace};
 use super::inference::outputs;
 use super::moments::Sums;
 use super::output::{Output, Staging, streams};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, scale};
 use super::{matrix, planes};
 use crate::error::Error;
 use crate::options::{TrainingOptions, check_training_eps};
@@ -86,7 +87,7 @@ pub fn training<E: Element>(
     }
     let extent = Extent::new(shape);
     let streams = streams::<E>(x.len());
-    let arch = Arch::new();
+    let arch = arch();
     let pivots = if extent.has_runs() { vec![] } else { matrix::pivots(arch, extent, x) };
     let pass = Pass { arch, extent, x, gamma, beta, options, pivots, streams };
     let running = running_mean.zip(running_var);
@@ -143,14 +144,15 @@ impl<E: Element> Pass<'_, E> {
     }
 
     /// What the outputs of some channels are computed from.
-    fn parameters(&self, first: usize, saved: &[SavedStatistics]) -> Parameters<4> {
+    fn parameters(&self, first: usize, saved: &[SavedStatistics]) -> Parameters<3> {
         Parameters::new(saved.len(), |c| {
             let SavedStatistics { pivot, difference, invstd, .. } = saved[c];
             let gamma = self.gamma.map_or(1.0, |gamma| gamma[first + c]);
             let beta = self.beta.map_or(0.0, |beta| beta[first + c]);
             // What the pivot leaves of the mean goes into the shift: x - pivot is exact near the mean.
             let shift = f64::from(beta) - f64::from(difference) * f64::from(invstd) * f64::from(gamma);
-            [pivot, invstd, gamma, shift as f32]
+            let [scale, rest] = scale(invstd, gamma);
+            ([pivot, scale, shift as f32], rest)
         })
     }
 
