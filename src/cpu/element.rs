@@ -4,7 +4,7 @@ use super::cache::prefetch;
 use super::halves::{self, narrow, widen};
 use super::halves_outputs::{GradientRows, GradientRuns, NormalizeRows, NormalizeRuns};
 use super::halves_sums::{AddGradientsRows, AddGradientsRuns, AddMomentsRows, AddMomentsRuns};
-use super::parameters::Fields;
+use super::parameters::{Fields, Room};
 use super::runs::Lanes;
 
 use bytemuck::Pod;
@@ -39,13 +39,19 @@ pub(super) struct Workspace<E: Element> {
     pub dy: E::Scratch,
     pub output: E::Scratch,
     /// Numbers of columns, and of channels.
-    pub columns: Vec<f32>,
+    pub columns: Room,
     pub channels: Vec<f64>,
 }
 
 impl<E: Element> Workspace<E> {
     pub(super) fn new() -> Self {
-        Self { x: E::scratch(), dy: E::scratch(), output: E::scratch(), columns: vec![], channels: vec![] }
+        Self {
+            x: E::scratch(),
+            dy: E::scratch(),
+            output: E::scratch(),
+            columns: Room::default(),
+            channels: vec![],
+        }
     }
 }
 

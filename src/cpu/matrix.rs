@@ -10,7 +10,7 @@ use super::division::{Extent, MOST_COLUMNS, Tile, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
 use super::output::{Output, STAGED};
-use super::parameters::{Fields, room, spread};
+use super::parameters::{Fields, Room, room, spread};
 
 /// Rows that one f32 sum goes over.
 const DEEPEST: usize = 256;
@@ -53,9 +53,10 @@ impl Region {
         ranges(self.rows, rows).map(move |rows| self.some(rows))
     }
 
-    /// In parts that are read at once: as they are, or converted.
-    fn reads<E: Element>(self) -> impl Iterator<Item = Self> {
-        self.parts(if E::CONVERTED { (BLOCK / self.width).max(1) } else { self.rows })
+    /// In parts that are read at once, as they are or converted, and where they begin in it.
+    fn reads<E: Element>(self) -> impl Iterator<Item = (Self, usize)> {
+        let rows = if E::CONVERTED { (BLOCK / self.width).max(1) } else { self.rows };
+        ranges(self.rows, rows).map(move |rows| (self.some(rows.clone()), rows.start))
     }
 
     fn layout(self) -> Layout {
@@ -71,7 +72,7 @@ pub(super) fn pivots<E: Element>(arch: Arch, extent: Extent, x: &[E]) -> Vec<f32
     let workspace = &mut Workspace::<E>::new();
     for channels in ranges(extent.channels, extent.tile_channels(MOST_COLUMNS)) {
         let width = channels.len() * inner;
-        let [of_column, sums, squares] = room(&mut workspace.columns, width);
+        let [of_column, sums, squares] = workspace.columns.take(width);
         let [totals] = room(&mut workspace.channels, channels.len());
         let start = channels.start * inner;
         let pivots = &mut pivots[channels];
@@ -99,7 +100,7 @@ fn add_moments<E: Element>(
     if E::add_moments_rows(&x[region.start..], region.layout(), pivots, sums, squares) {
         return;
     }
-    for part in region.reads::<E>() {
+    for (part, _) in region.reads::<E>() {
         let x = E::read(&x[part.start..], part.layout(), scratch);
         arch.dispatch(AddMoments { x, pivots, sums, squares });
     }
@@ -139,7 +140,7 @@ fn region_moments<E: Element>(
     workspace: &mut Workspace<E>,
 ) {
     let (channels, width) = (sums.len(), region.width);
-    let [of_column, column_sums, column_squares, pivots] = room(&mut workspace.columns, width);
+    let [of_column, column_sums, column_squares, pivots] = workspace.columns.take(width);
     // Of a block, and of all blocks since the channel's pivot has moved.
     let [block_sums, block_squares, all_sums, all_squares, counts] = room(&mut workspace.channels, channels);
     for sums in [&mut *all_sums, all_squares, counts] {
@@ -192,7 +193,7 @@ pub(super) fn gradients<E: Element>(
     let (inner, channels) = (extent.inner, tile.channels.len());
     let regions = regions(extent, tile.rows.clone(), tile.channels.clone());
     let [pivots, differences, column_sums, column_products] =
-        room(&mut workspace.columns, regions[0].width.max(regions[1].width));
+        workspace.columns.take(regions[0].width.max(regions[1].width));
     let [totals] = room(&mut workspace.channels, channels);
     for (columns, field) in [&mut *pivots, differences].into_iter().zip(fields) {
         spread(&field[tile.channels.clone()], inner, columns);
@@ -206,7 +207,7 @@ pub(super) fn gradients<E: Element>(
             column_products.fill(0.0);
             let tensors = (&x[block.start..], &dy[block.start..]);
             if !E::add_gradients_rows(tensors, block.layout(), fields, column_sums, column_products) {
-                for part in block.reads::<E>() {
+                for (part, _) in block.reads::<E>() {
                     let x = E::read(&x[part.start..], part.layout(), &mut workspace.x);
                     let dy = E::read(&dy[part.start..], part.layout(), &mut workspace.dy);
                     let (sums, products) = (&mut *column_sums, &mut *column_products);
@@ -233,7 +234,7 @@ fn outputs<const N: usize>(
 ) {
     if extent.inner == 1 && extent.fold() == 1 {
         // The numbers are there as they are needed, so that memory can be gone through from its beginning to its end.
-        let together = if extent.channels > most { 1 } else { BLOCK / extent.channels };
+        let together = if extent.channels > most { 1 } else { rows };
         for rows in ranges(rows, together) {
             for channels in ranges(extent.channels, most) {
                 let fields = fields.some(channels.clone());
@@ -243,14 +244,12 @@ fn outputs<const N: usize>(
         }
         return;
     }
-    let mut room = vec![];
+    let mut room = Room::default();
     for channels in ranges(extent.channels, extent.tile_channels(STAGED)) {
         let regions = regions(extent, 0..rows, channels.clone());
         let columns = fields.some(channels).spread(extent.inner, regions[0].width, &mut room);
         for region in regions {
-            for part in region.parts((BLOCK / region.width).max(1)) {
-                output(part, columns.some(0..part.width));
-            }
+            output(region, columns.some(0..region.width));
         }
     }
 }
@@ -268,14 +267,17 @@ pub(super) fn normalize<E: Element>(
     outputs(extent, bounds, fields, |part, fields| {
         y.rows(part.start, part.layout(), |rows, y, stride| {
             let part = part.some(rows);
-            let (x, layout) = (&x[part.start..], part.layout());
-            if E::normalize_rows(x, y, layout, stride, fields) {
+            if E::normalize_rows(&x[part.start..], y, part.layout(), stride, fields) {
                 return;
             }
-            let x = E::read(x, layout, &mut workspace.x);
-            E::write(y, Layout { stride, ..layout }, &mut workspace.output, |y| {
-                arch.dispatch(Normalize { x, y, fields });
-            });
+            for (part, row) in part.reads::<E>() {
+                let layout = part.layout();
+                let x = E::read(&x[part.start..], layout, &mut workspace.x);
+                let y = &mut y[row * stride..];
+                E::write(y, Layout { stride, ..layout }, &mut workspace.output, |y| {
+                    arch.dispatch(Normalize { x, y, fields });
+                });
+            }
         });
     });
 }
@@ -293,15 +295,19 @@ pub(super) fn input_gradient<E: Element>(
     outputs(extent, bounds, fields, |part, fields| {
         dx.rows(part.start, part.layout(), |rows, dx, stride| {
             let part = part.some(rows);
-            let (tensors, layout) = ((&x[part.start..], &dy[part.start..]), part.layout());
-            if E::gradient_rows(tensors, dx, layout, stride, fields) {
+            let tensors = (&x[part.start..], &dy[part.start..]);
+            if E::gradient_rows(tensors, dx, part.layout(), stride, fields) {
                 return;
             }
-            let x = E::read(tensors.0, layout, &mut workspace.x);
-            let dy = E::read(tensors.1, layout, &mut workspace.dy);
-            E::write(dx, Layout { stride, ..layout }, &mut workspace.output, |dx| {
-                arch.dispatch(InputGradient { x, dy, dx, fields });
-            });
+            for (part, row) in part.reads::<E>() {
+                let layout = part.layout();
+                let x = E::read(&x[part.start..], layout, &mut workspace.x);
+                let dy = E::read(&dy[part.start..], layout, &mut workspace.dy);
+                let dx = &mut dx[row * stride..];
+                E::write(dx, Layout { stride, ..layout }, &mut workspace.output, |dx| {
+                    arch.dispatch(InputGradient { x, dy, dx, fields });
+                });
+            }
         });
     });
 }

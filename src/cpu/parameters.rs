@@ -6,14 +6,52 @@ use std::ops::Range;
 /// power of two: they would all fall into the same few places of a cache, and rows of the tensors with them.
 const LINE: usize = 16;
 
-/// Room for `N` times so many numbers.
-pub(super) fn room<T: Clone + Default, const N: usize>(values: &mut Vec<T>, len: usize) -> [&mut [T]; N] {
-    let stride = len + LINE;
-    if values.len() < N * stride {
-        values.resize(N * stride, T::default());
+/// Those of the input gradient, and a rest.
+const MOST_FIELDS: usize = 5;
+
+/// Lines of f32. Vectors of numbers per channel are loaded for each vector of a tensor: none of them should lie in two
+/// cache lines, which takes twice as long.
+#[derive(Debug, Default)]
+pub(super) struct Room(Vec<Line>);
+
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+impl Room {
+    /// Room for `N` times so many numbers, of any value.
+    pub(super) fn take<const N: usize>(&mut self, len: usize) -> [&mut [f32]; N] {
+        self.grow(N, len);
+        parts(bytemuck::cast_slice_mut(&mut self.0), stride(len), len)
     }
+
+    fn grow(&mut self, count: usize, len: usize) {
+        let lines = count * stride(len) / LINE;
+        if self.0.len() < lines {
+            self.0.resize(lines, Line([0.0; LINE]));
+        }
+    }
+
+    /// One of the numbers that [`take`](Self::take) makes room for.
+    fn field(&self, index: usize, len: usize) -> &[f32] {
+        &bytemuck::cast_slice(&self.0)[index * stride(len)..][..len]
+    }
+}
+
+/// Whole lines, and one more.
+fn stride(len: usize) -> usize {
+    len.next_multiple_of(LINE) + LINE
+}
+
+fn parts<T, const N: usize>(values: &mut [T], stride: usize, len: usize) -> [&mut [T]; N] {
     let mut parts = values.chunks_exact_mut(stride);
     std::array::from_fn(|_| parts.next().map_or(&mut [][..], |part| &mut part[..len]))
+}
+
+/// Room for `N` times so many sums, of any value.
+pub(super) fn room<const N: usize>(values: &mut Vec<f64>, len: usize) -> [&mut [f64]; N] {
+    values.resize(values.len().max(N * stride(len)), 0.0);
+    parts(values, stride(len), len)
 }
 
 /// What an output is computed from, of some channels or columns; the kernels say what each number is.
@@ -38,14 +76,15 @@ impl<const N: usize> Fields<'_, N> {
     }
 
     /// Those of each column, in its room; see [`spread`].
-    pub fn spread<'a>(&self, inner: usize, width: usize, room: &'a mut Vec<f32>) -> Fields<'a, N> {
-        let stride = width + LINE;
-        room.resize(room.len().max((N + 1) * stride), 0.0);
-        for (columns, field) in room.chunks_exact_mut(stride).zip(self.each.into_iter().chain(self.rest)) {
-            spread(field, inner, &mut columns[..width]);
+    pub(super) fn spread<'a>(&self, inner: usize, width: usize, room: &'a mut Room) -> Fields<'a, N> {
+        let columns: [_; MOST_FIELDS] = room.take(width);
+        for (columns, field) in columns.into_iter().zip(self.each.into_iter().chain(self.rest)) {
+            spread(field, inner, columns);
         }
-        let field = |index: usize| &room[index * stride..][..width];
-        Fields { each: std::array::from_fn(field), rest: self.rest.map(|_| field(N)) }
+        Fields {
+            each: std::array::from_fn(|index| room.field(index, width)),
+            rest: self.rest.map(|_| room.field(N, width)),
+        }
     }
 }
 
@@ -59,7 +98,7 @@ pub(super) fn scale(invstd: f32, gamma: f32) -> [f32; 2] {
 /// [`Fields`] of all channels of a tile or a tensor, each number's values side by side.
 #[derive(Debug)]
 pub(super) struct Parameters<const N: usize> {
-    values: Vec<f32>,
+    values: Room,
     channels: usize,
     has_rest: bool,
 }
@@ -67,13 +106,12 @@ pub(super) struct Parameters<const N: usize> {
 impl<const N: usize> Parameters<N> {
     /// By the numbers of each channel, and the rest of its scale.
     pub(super) fn new(channels: usize, of: impl Fn(usize) -> ([f32; N], f32)) -> Self {
-        let stride = channels + LINE;
-        let mut values = vec![0.0; stride * (N + 1)];
-        let mut has_rest = false;
+        let (mut values, mut has_rest) = (Room::default(), false);
+        let mut fields: [_; MOST_FIELDS] = values.take(channels);
         for channel in 0..channels {
             let (each, rest) = of(channel);
-            for (field, value) in each.into_iter().chain([rest]).enumerate() {
-                values[field * stride + channel] = value;
+            for (field, value) in fields.iter_mut().zip(each.into_iter().chain([rest])) {
+                field[channel] = value;
             }
             has_rest |= rest != 1.0;
         }
@@ -81,8 +119,10 @@ impl<const N: usize> Parameters<N> {
     }
 
     pub(super) fn fields(&self) -> Fields<'_, N> {
-        let field = |index: usize| &self.values[index * (self.channels + LINE)..][..self.channels];
-        Fields { each: std::array::from_fn(field), rest: self.has_rest.then(|| field(N)) }
+        Fields {
+            each: std::array::from_fn(|index| self.values.field(index, self.channels)),
+            rest: self.has_rest.then(|| self.values.field(N, self.channels)),
+        }
     }
 }
 
