@@ -24,6 +24,9 @@ pub(super) const MOST_CHANNELS: usize = 32;
 /// columns stay near.
 pub(super) const MOST_COLUMNS: usize = 2048;
 
+/// Rows of a matrix that one f32 sum goes over.
+pub(super) const DEEPEST: usize = 256;
+
 /// Values of a row that narrow rows are put together to.
 const FOLDED: usize = 512;
 
@@ -110,7 +113,9 @@ impl Extent {
 
     fn matrix(&self) -> Division {
         let channels = self.tile_channels(MOST_COLUMNS);
-        let rows = self.part().div_ceil(channels * self.inner).min(self.outer);
+        // What is done once for each channel of a tile should be little beside its values.
+        let deep = self.outer.div_ceil(ENOUGH_TILES).min(DEEPEST);
+        let rows = self.part().div_ceil(channels * self.inner).max(deep).min(self.outer);
         let mut tiles = Vec::new();
         for group in ranges(self.channels, channels) {
             for rows in ranges(self.outer, rows) {

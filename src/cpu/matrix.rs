@@ -6,14 +6,11 @@ use std::ops::Range;
 use pulp::Arch;
 
 use super::columns::{AddGradients, AddMoments, InputGradient, Normalize, Totals};
-use super::division::{Extent, MOST_COLUMNS, Tile, ranges};
+use super::division::{DEEPEST, Extent, MOST_COLUMNS, Tile, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
 use super::output::{Output, STAGED};
 use super::parameters::{Fields, Room, room, spread};
-
-/// Rows that one f32 sum goes over.
-const DEEPEST: usize = 256;
 
 /// Rows that the first pivots are the means of: of 32 values the mean lies within a standard deviation of that of all,
 /// six of its own deviations, also where there are thousands of channels.
@@ -141,11 +138,7 @@ fn region_moments<E: Element>(
 ) {
     let (channels, width) = (sums.len(), region.width);
     let [of_column, column_sums, column_squares, pivots] = workspace.columns.take(width);
-    // Of a block, and of all blocks since the channel's pivot has moved.
-    let [block_sums, block_squares, all_sums, all_squares, counts] = room(&mut workspace.channels, channels);
-    for sums in [&mut *all_sums, all_squares, counts] {
-        sums.fill(0.0);
-    }
+    let [block_sums, block_squares] = room(&mut workspace.channels, channels);
     let pivots = &mut pivots[..channels];
     pivots.copy_from_slice(first_pivots);
     spread(pivots, inner, of_column);
@@ -163,20 +156,14 @@ fn region_moments<E: Element>(
                 break;
             }
             for c in (0..channels).filter(|&c| far(c)) {
-                sums[c].add(&Sums::about(pivots[c], counts[c], [all_sums[c], all_squares[c]]));
-                [counts[c], all_sums[c], all_squares[c]] = [0.0; 3];
                 pivots[c] = moved(pivots[c], count, block_sums[c]);
             }
             spread(pivots, inner, of_column);
         }
-        for c in 0..channels {
-            all_sums[c] += block_sums[c];
-            all_squares[c] += block_squares[c];
-            counts[c] += count;
+        let blocks = block_sums.iter().zip(block_squares.iter());
+        for ((sums, pivot), (sum, squares)) in sums.iter_mut().zip(pivots.iter()).zip(blocks) {
+            sums.add(&Sums::about(*pivot, count, [*sum, *squares]));
         }
-    }
-    for (c, sums) in sums.iter_mut().enumerate() {
-        sums.add(&Sums::about(pivots[c], counts[c], [all_sums[c], all_squares[c]]));
     }
 }
 
@@ -248,7 +235,7 @@ fn outputs<const N: usize>(
     for channels in ranges(extent.channels, extent.tile_channels(STAGED)) {
         let regions = regions(extent, 0..rows, channels.clone());
         let columns = fields.some(channels).spread(extent.inner, regions[0].width, &mut room);
-        for region in regions {
+        for region in regions.into_iter().filter(|region| region.rows > 0) {
             output(region, columns.some(0..region.width));
         }
     }

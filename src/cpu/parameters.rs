@@ -129,6 +129,9 @@ impl<const N: usize> Parameters<N> {
 /// A number of each channel for each of its columns: runs of `inner` columns belong to the channels in turn, round and
 /// round.
 pub(super) fn spread(field: &[f32], inner: usize, columns: &mut [f32]) {
+    if field.len() == columns.len() {
+        return columns.copy_from_slice(field);
+    }
     for row in columns.chunks_mut(field.len() * inner) {
         for (run, &value) in row.chunks_mut(inner).zip(field) {
             run.fill(value);
