@@ -64,3 +64,16 @@ pub(super) fn prefetch<E: Pod>(values: &[E]) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = values;
 }
+
+/// Has the line on its way to the nearest cache that is so many values after the first of these, wherever that lies.
+#[inline(always)]
+pub(super) fn prefetch_ahead<E: Pod>(values: &[E], ahead: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has SSE; the instruction does nothing where there is no memory.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(ahead).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, ahead);
+}

@@ -3,6 +3,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::cache::prefetch_ahead;
 use super::element::{Rows, RowsMut};
 use super::parameters::Fields;
 
@@ -43,8 +44,13 @@ impl AddMoments<'_> {
         let pivots = &S::as_simd_f32s(self.pivots).0[..width];
         let sums = &mut S::as_mut_simd_f32s(self.sums).0[..width];
         let squares = &mut S::as_mut_simd_f32s(self.squares).0[..width];
+        // As many rows on: no processor foresees so many streams.
+        let ahead = N * self.x.stride / S::F32_LANES;
         for j in 0..width {
             let (mut sum, mut square) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
+            for row in &vectors {
+                prefetch_ahead(&row[j..], ahead);
+            }
             for row in &vectors {
                 let d = simd.sub_f32s(row[j], pivots[j]);
                 sum = simd.add_f32s(sum, d);
@@ -135,8 +141,13 @@ impl AddGradients<'_> {
         let d = &S::as_simd_f32s(self.fields[1]).0[..width];
         let sums = &mut S::as_mut_simd_f32s(self.sums).0[..width];
         let products = &mut S::as_mut_simd_f32s(self.products).0[..width];
+        let ahead = N * self.x.stride / S::F32_LANES;
         for j in 0..width {
             let (mut sum, mut product) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
+            for n in 0..N {
+                prefetch_ahead(&xv[n][j..], ahead);
+                prefetch_ahead(&dyv[n][j..], ahead);
+            }
             for n in 0..N {
                 let centered = simd.sub_f32s(simd.sub_f32s(xv[n][j], p[j]), d[j]);
                 sum = simd.add_f32s(sum, dyv[n][j]);

@@ -144,12 +144,13 @@ impl Extent {
 
     /// The length of the chunks of an output: whole rows of a matrix, whole runs, or parts of one run.
     pub(super) fn chunk(&self) -> usize {
-        const CHUNK: usize = 1 << 15;
+        // Longer ones are gone through faster, shorter ones leave something to do for more threads.
+        let chunk = (self.len() / 64).clamp(1 << 15, 1 << 17);
         let unit = if self.has_runs() { self.inner } else { self.stride() };
-        if unit > CHUNK && self.has_runs() {
-            return unit.div_ceil(unit.div_ceil(CHUNK)).next_multiple_of(16);
+        if unit > chunk && self.has_runs() {
+            return unit.div_ceil(unit.div_ceil(chunk)).next_multiple_of(16);
         }
-        (CHUNK / unit).max(1) * unit
+        (chunk / unit).max(1) * unit
     }
 
     /// An output in chunks that lie in one run or are whole ones, with where they begin.

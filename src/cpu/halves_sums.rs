@@ -2,6 +2,7 @@
 
 use half::f16;
 
+use super::cache::prefetch_ahead;
 use super::columns::{DEPTH, PAIRED_DEPTH};
 use super::element::Layout;
 use super::halves::{Kernel, Wide, last, vectors, vectors_mut};
@@ -175,10 +176,12 @@ impl AddMomentsRows<'_> {
         let pivots: &[W::Floats] = vectors(self.pivots, count);
         {
             let (sums, squares) = (vectors_mut(self.sums, count), vectors_mut(self.squares, count));
+            let ahead = N * stride / W::LANES;
             for j in 0..count {
                 let pivot = wide.load(&pivots[j]);
                 let mut both = [wide.splat(0.0); 2];
                 for row in &rows {
+                    prefetch_ahead(&row[j..], ahead);
                     add_moment(wide, &mut both, &row[j], pivot);
                 }
                 add_to(wide, &mut sums[j], both[0]);
@@ -231,10 +234,13 @@ impl AddGradientsRows<'_> {
         let [ps, ds]: [&[W::Floats]; 2] = self.fields.map(|field| vectors(field, count));
         {
             let (sums, products) = (vectors_mut(self.sums, count), vectors_mut(self.products, count));
+            let ahead = N * stride / W::LANES;
             for j in 0..count {
                 let mean = [wide.load(&ps[j]), wide.load(&ds[j])];
                 let mut both = [wide.splat(0.0); 2];
                 for n in 0..N {
+                    prefetch_ahead(&xs[n][j..], ahead);
+                    prefetch_ahead(&dys[n][j..], ahead);
                     add_gradient(wide, &mut both, (&xs[n][j], &dys[n][j]), mean);
                 }
                 add_to(wide, &mut sums[j], both[0]);

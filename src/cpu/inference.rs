@@ -80,14 +80,21 @@ pub fn inference<E: Element>(
         let [scale, rest] = scale(invstd, gamma.map_or(1.0, |gamma| gamma[c]));
         ([running_mean[c], scale, beta.map_or(0.0, |beta| beta[c])], rest)
     });
-    outputs(arch(), Extent::new(shape), x, y, parameters.fields());
+    outputs(arch(), Extent::new(shape), Way::Forth, x, y, parameters.fields());
     Ok(())
 }
 
 /// All of y from the numbers of all channels.
-pub(super) fn outputs<E: Element>(arch: Arch, extent: Extent, x: &[E], y: &mut [E], fields: Fields<'_, 3>) {
+pub(super) fn outputs<E: Element>(
+    arch: Arch,
+    extent: Extent,
+    way: Way,
+    x: &[E],
+    y: &mut [E],
+    fields: Fields<'_, 3>,
+) {
     let streams = streams::<E>(y.len());
-    for_each(extent.is_parallel(), Way::Back, extent.chunks(y), Workspace::new, |workspace, (start, y)| {
+    for_each(extent.is_parallel(), way, extent.chunks(y), Workspace::new, |workspace, (start, y)| {
         let staging = &mut Staging::new(streams);
         let x = &x[start..][..y.len()];
         let y = &mut Output::new(y, staging);

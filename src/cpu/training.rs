@@ -222,6 +222,6 @@ impl<E: Element> Pass<'_, E> {
             },
         );
         let parameters = self.parameters(0, saved);
-        outputs(self.arch, self.extent, self.x, y, parameters.fields());
+        outputs(self.arch, self.extent, Way::Back, self.x, y, parameters.fields());
     }
 }
