@@ -132,10 +132,11 @@ class Cell:
 
 def measure(cell, name, operation, rounds):
     """Turns of both, and of the copy."""
-    # OpenMP's threads spin for a while, and rayon's.
-    pause = lambda: time.sleep(0.005)
+    # Threads of OpenMP spin for 5 ms and more after their work, on a core that the other side would use.
+    pause = lambda: time.sleep(0.02)
+    # The first calls of a turn find the other side's tensors in the caches.
     len = cell.x.numel()
-    calls = 3 if len > 1 << 26 else 7 if len > 1 << 23 else 15
+    calls = 3 if len > 1 << 26 else 9 if len > 1 << 23 else 25
     turns = {"ours": [], "torch": [], "copy": []}
     for _ in range(rounds):
         for who in turns:

@@ -5,6 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::cache::prefetch_ahead;
 use super::element::{Rows, RowsMut};
+use super::moments::is_far;
 use super::parameters::Fields;
 
 /// Rows that are gone through at once, so that a column's parameters and sums are loaded once for all of them, and fewer
@@ -114,6 +115,23 @@ impl WithSimd for Totals<'_> {
                 }
             }
         }
+    }
+}
+
+/// Whether [`is_far`] holds for any channel.
+pub(super) struct AnyFar<'a> {
+    pub count: f64,
+    pub sums: &'a [f64],
+    pub squares: &'a [f64],
+}
+
+impl WithSimd for AnyFar<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let channels = self.sums.iter().zip(self.squares);
+        channels.fold(false, |any, (&sum, &square)| any | is_far(self.count, [sum, square]))
     }
 }
 

@@ -209,8 +209,11 @@ pub(super) fn merged<T: Clone + Default + Send + Sync>(
             for (tile, partial) in tiles.iter().zip(partial.chunks(group)) {
                 let from = tile.channels.start.max(first);
                 let to = tile.channels.end.min(first + sums.len());
-                for channel in from..to {
-                    add(&mut sums[channel - first], &partial[channel - tile.channels.start]);
+                if from < to {
+                    let partial = &partial[from - tile.channels.start..];
+                    for (sums, partial) in sums[from - first..to - first].iter_mut().zip(partial) {
+                        add(sums, partial);
+                    }
                 }
             }
         },

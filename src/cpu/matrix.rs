@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use super::columns::{AddGradients, AddMoments, InputGradient, Normalize, Totals};
+use super::columns::{AddGradients, AddMoments, AnyFar, InputGradient, Normalize, Totals};
 use super::division::{DEEPEST, Extent, MOST_COLUMNS, Tile, ranges};
 use super::element::{BLOCK, Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
@@ -151,11 +151,10 @@ fn region_moments<E: Element>(
             add_moments(arch, x, block, of_column, [column_sums, column_squares], &mut workspace.x);
             arch.dispatch(Totals { columns: column_sums, inner, totals: block_sums });
             arch.dispatch(Totals { columns: column_squares, inner, totals: block_squares });
-            let far = |c: usize| is_far(count, [block_sums[c], block_squares[c]]);
-            if last || !(0..channels).fold(false, |any, c| any | far(c)) {
+            if last || !arch.dispatch(AnyFar { count, sums: block_sums, squares: block_squares }) {
                 break;
             }
-            for c in (0..channels).filter(|&c| far(c)) {
+            for c in (0..channels).filter(|&c| is_far(count, [block_sums[c], block_squares[c]])) {
                 pivots[c] = moved(pivots[c], count, block_sums[c]);
             }
             spread(pivots, inner, of_column);
