@@ -128,7 +128,7 @@
 //! # Without a GPU
 //!
 //! The module `cpu` has training, inference and backward of layers that end with beta, and folding, as functions over
-//! slices, on all cores, with the same conventions, errors and bounds; the rest is refused there by name. It comes with the cargo feature `cpu`, which is on by default and brings rayon, pulp and multiversion.
+//! slices, on all cores, with the same conventions, errors and bounds; the rest is refused there by name. It comes with the cargo feature `cpu`, which is on by default and brings rayon and pulp.
 //! What one side saved of the forward pass, the other can take for its backward pass.
 //!
 //! # Conventions
@@ -179,7 +179,7 @@
 //!
 //! | wgpu-batchnorm | wgpu | Rust |
 //! |---|---|---|
-//! | 0.1 | 30 | 1.87 |
+//! | 0.1 | 30 | 1.89 |
 //!
 //! wgpu is re-exported as [`wgpu`]. No backend is switched on here: that is the application's choice, by
 //! its own dependency on wgpu. With the feature `safetensors` that crate, 0.8, is re-exported as well, without its `std`:

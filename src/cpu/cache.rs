@@ -1,5 +1,6 @@
 //! What a program tells the caches. Stores can pass by them: memory that is only written need not be read first, and
-//! what is in the caches stays there. And memory can be asked for before it is needed. The one place with unsafe code.
+//! what is in the caches stays there. And memory can be asked for before it is needed. With `halves_x86` the one place with
+//! unsafe code.
 
 #![allow(unsafe_code, reason = "the instructions have no safe form")]
 
