@@ -127,8 +127,8 @@ pub(super) mod sealed {
     pub trait Storage: bytemuck::Pod + Send + Sync {
         const DTYPE: Dtype;
 
-        /// Whether reading needs room for a conversion.
-        const CONVERTED: bool;
+        /// Values that are best read at once: as many as stay near when they are converted.
+        const MOST_READ: usize;
 
         /// Where a block is converted to.
         type Scratch: std::fmt::Debug;
@@ -139,7 +139,7 @@ pub(super) mod sealed {
 
         fn narrow(value: f64) -> Self;
 
-        /// Rows of a tensor as f32: as they are, or converted. Converted ones are `BLOCK` values at most.
+        /// Rows of a tensor as f32: as they are, or converted.
         fn read<'a>(values: &'a [Self], layout: Layout, scratch: &'a mut Self::Scratch) -> Rows<'a>;
 
         /// Has rows of a tensor written as f32: as they are, or converted after it.
@@ -198,7 +198,7 @@ pub(super) mod sealed {
 impl sealed::Storage for f32 {
     const DTYPE: Dtype = Dtype::F32;
 
-    const CONVERTED: bool = false;
+    const MOST_READ: usize = usize::MAX;
 
     type Scratch = ();
 
@@ -236,7 +236,7 @@ impl sealed::Storage for f32 {
 impl sealed::Storage for half::f16 {
     const DTYPE: Dtype = Dtype::F16;
 
-    const CONVERTED: bool = true;
+    const MOST_READ: usize = BLOCK;
 
     type Scratch = Vec<f32>;
 
@@ -257,7 +257,7 @@ impl sealed::Storage for half::f16 {
         Layout { stride, count, width }: Layout,
         scratch: &'a mut Self::Scratch,
     ) -> Rows<'a> {
-        scratch.resize(BLOCK, 0.0);
+        scratch.resize(scratch.len().max(count * width), 0.0);
         if stride == width || count == 1 {
             widen(&values[..count * width], &mut scratch[..count * width]);
         } else {
@@ -274,7 +274,7 @@ impl sealed::Storage for half::f16 {
         scratch: &mut Self::Scratch,
         write: impl FnOnce(RowsMut<'_>),
     ) {
-        scratch.resize(BLOCK, 0.0);
+        scratch.resize(scratch.len().max(count * width), 0.0);
         write(RowsMut { values: scratch, stride: width, count, width });
         if stride == width || count == 1 {
             narrow(&scratch[..count * width], &mut values[..count * width]);

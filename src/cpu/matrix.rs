@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use super::columns::{AddGradients, AddMoments, AnyFar, InputGradient, Normalize, Totals};
+use super::columns::{AddGradients, AddMoments, AnyFar, DEPTH, InputGradient, Normalize, Totals};
 use super::division::{DEEPEST, Extent, MOST_COLUMNS, Tile, ranges};
-use super::element::{BLOCK, Element, Layout, Workspace};
+use super::element::{Element, Layout, Workspace};
 use super::moments::{Sums, is_far, moved};
 use super::output::{Output, STAGED};
 use super::parameters::{Fields, Room, room, spread};
@@ -52,7 +52,8 @@ impl Region {
 
     /// In parts that are read at once, as they are or converted, and where they begin in it.
     fn reads<E: Element>(self) -> impl Iterator<Item = (Self, usize)> {
-        let rows = if E::CONVERTED { (BLOCK / self.width).max(1) } else { self.rows };
+        // Those that are summed at once stay together, so that sums of f16 are those of f32.
+        let rows = (E::MOST_READ / self.width / DEPTH).max(1).saturating_mul(DEPTH);
         ranges(self.rows, rows).map(move |rows| (self.some(rows.clone()), rows.start))
     }
 
@@ -249,7 +250,7 @@ pub(super) fn normalize<E: Element>(
     fields: Fields<'_, 3>,
     workspace: &mut Workspace<E>,
 ) {
-    let bounds = (y.len() / extent.stride(), y.most());
+    let bounds = (y.len() / extent.stride(), y.most().min(E::MOST_READ));
     outputs(extent, bounds, fields, |part, fields| {
         y.rows(part.start, part.layout(), |rows, y, stride| {
             let part = part.some(rows);
@@ -277,7 +278,7 @@ pub(super) fn input_gradient<E: Element>(
     fields: Fields<'_, 4>,
     workspace: &mut Workspace<E>,
 ) {
-    let bounds = (dx.len() / extent.stride(), dx.most());
+    let bounds = (dx.len() / extent.stride(), dx.most().min(E::MOST_READ));
     outputs(extent, bounds, fields, |part, fields| {
         dx.rows(part.start, part.layout(), |rows, dx, stride| {
             let part = part.some(rows);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::cache::{self, STREAMS};
-use super::element::{BLOCK, Element, Layout};
+use super::element::{Element, Layout};
 
 /// Values that are put together before they pass by the caches; the numbers of as many columns are spread at once.
 pub(super) const STAGED: usize = 512;
@@ -48,7 +48,7 @@ impl<'a, E: Element> Output<'a, E> {
 
     /// Values that may be written in one piece, without a gap.
     pub(super) fn most(&self) -> usize {
-        if self.staged.is_some() { STAGED } else { BLOCK }
+        if self.staged.is_some() { STAGED } else { usize::MAX }
     }
 
     /// Has rows written: calls back for some of them at a time, which are to be put that far apart.

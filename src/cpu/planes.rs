@@ -170,9 +170,12 @@ pub(super) fn normalize<E: Element>(
             if E::normalize_runs(x, &mut y[..len], (run, first), fields) {
                 return;
             }
-            let x = E::read(x, Layout::line(len), &mut workspace.x);
-            E::write(y, Layout::line(len), &mut workspace.output, |y| {
-                arch.dispatch(Normalize { x, y, run, first, fields });
+            pieces((len, E::MOST_READ), run, first, |start, len, run, channel| {
+                let (line, first) = (Layout::line(len), channel % fields.channels());
+                let x = E::read(&x[start..], line, &mut workspace.x);
+                E::write(&mut y[start..], line, &mut workspace.output, |y| {
+                    arch.dispatch(Normalize { x, y, run, first, fields });
+                });
             });
         });
     });
@@ -194,10 +197,13 @@ pub(super) fn input_gradient<E: Element>(
             if E::gradient_runs(tensors, &mut dx[..len], (run, first), fields) {
                 return;
             }
-            let x = E::read(tensors.0, Layout::line(len), &mut workspace.x);
-            let dy = E::read(tensors.1, Layout::line(len), &mut workspace.dy);
-            E::write(dx, Layout::line(len), &mut workspace.output, |dx| {
-                arch.dispatch(InputGradient { x, dy, dx, run, first, fields });
+            pieces((len, E::MOST_READ), run, first, |start, len, run, channel| {
+                let (line, first) = (Layout::line(len), channel % fields.channels());
+                let x = E::read(&tensors.0[start..], line, &mut workspace.x);
+                let dy = E::read(&tensors.1[start..], line, &mut workspace.dy);
+                E::write(&mut dx[start..], line, &mut workspace.output, |dx| {
+                    arch.dispatch(InputGradient { x, dy, dx, run, first, fields });
+                });
             });
         });
     });
