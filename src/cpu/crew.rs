@@ -1,5 +1,6 @@
 //! Carries tasks out on several threads.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,6 +8,30 @@ use std::sync::{Mutex, PoisonError};
 /// Looks that the calling thread takes for the others to finish before it sleeps: some tens of microseconds. Being
 /// woken takes as long, and a small tensor is normalized in less.
 const LOOKS: usize = 1 << 14;
+
+/// Rounds in which a thread of the pool looks for more before it sleeps: about as long as waking it would take, some 100
+/// microseconds. To be asleep costs more than that where a system wakes a thread on the processor that the calling one
+/// runs on: Linux does, in virtual machines, if the others are halted.
+const ROUNDS: usize = 1 << 8;
+
+thread_local! {
+    static LINGERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has this thread of the pool take whatever the pool has for it, for a while, when it is done with what it does.
+fn linger() {
+    if LINGERS.replace(true) {
+        return;
+    }
+    rayon::spawn(|| {
+        let mut round = 0;
+        while round < ROUNDS {
+            round = if rayon::yield_now() == Some(rayon::Yield::Executed) { 0 } else { round + 1 };
+            std::thread::yield_now();
+        }
+        LINGERS.set(false);
+    });
+}
 
 /// The way that a thread goes through its tasks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,6 +89,7 @@ pub(super) fn for_each<T: Send, W>(
                 active.fetch_add(1, Ordering::Relaxed);
                 work(thread);
                 active.fetch_sub(1, Ordering::Release);
+                linger();
             });
         }
         work(0);

@@ -13,6 +13,7 @@
 //!
 //! Work is shared out over the threads of the current [rayon](https://docs.rs/rayon) pool, by the shape alone: the
 //! number of threads changes no bit of a result. A tensor of less than 32 768 values stays on the calling thread.
+//! After a call the pool's threads look for more work for some 100 microseconds, whosever it is, before they sleep.
 //! Vectors are those of AVX2 where the processor has it, and of AVX-512 for f16, found at run time, of NEON on 64-bit ARM, and
 //! of what the target has elsewhere, by the crate [pulp](https://docs.rs/pulp). The memory allocated is a small part of
 //! the tensor's size, and a few numbers per channel.
