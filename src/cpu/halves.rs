@@ -1,6 +1,11 @@
 //! f16 as the processor's own instructions take them: a value is converted, computed and rounded in registers. The same
 //! operations in the same order as the kernels for f32 have with AVX2, so that outputs are theirs rounded once.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "vectors of f16 are only those of x86-64")
+)]
+
 use bytemuck::Pod;
 use half::f16;
 use half::slice::HalfFloatSliceExt;

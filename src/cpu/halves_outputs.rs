@@ -1,6 +1,11 @@
 //! Outputs in f16; otherwise as the kernels of the same names over f32. What a kernel calls has to be inlined into it, as
 //! closures are not always: vectors would go through memory from one to the next.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "vectors of f16 are only those of x86-64")
+)]
+
 use half::f16;
 
 use super::element::Layout;

@@ -1,5 +1,10 @@
 //! Sums over f16; otherwise as the kernels of the same names over f32.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "vectors of f16 are only those of x86-64")
+)]
+
 use half::f16;
 
 use super::cache::prefetch_ahead;
