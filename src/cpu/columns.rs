@@ -16,7 +16,7 @@ pub(super) const DEPTH: usize = 8;
 /// 12 places in the nearest cache.
 pub(super) const PAIRED_DEPTH: usize = 4;
 
-/// The vectors that f32 is computed in. With AVX-512 outputs took 1.2 to 1.7 times as long as with AVX2: what lies on no
+/// The vectors that f32 is computed in. With AVX-512 outputs took up to 1.9 times as long as with AVX2: what lies on no
 /// boundary of 64 bytes lies in two cache lines each time.
 pub(super) fn arch() -> Arch {
     #[cfg(target_arch = "x86_64")]

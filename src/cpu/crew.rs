@@ -20,10 +20,14 @@ thread_local! {
 
 /// Has this thread of the pool take whatever the pool has for it, for a while, when it is done with what it does.
 fn linger() {
-    if LINGERS.replace(true) {
+    if LINGERS.get() {
         return;
     }
     rayon::spawn(|| {
+        // Another thread may have taken it.
+        if LINGERS.replace(true) {
+            return;
+        }
         let mut round = 0;
         while round < ROUNDS {
             round = if rayon::yield_now() == Some(rayon::Yield::Executed) { 0 } else { round + 1 };

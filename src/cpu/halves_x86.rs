@@ -18,7 +18,7 @@ pulp::simd_type! {
         fma: "fma",
     }
 
-    /// AVX-512: an output takes 0.55 to 0.75 of the time, as its numbers per channel, in f32, are most of what is loaded.
+    /// AVX-512: an output takes 0.57 to 0.78 of the time, as its numbers per channel, in f32, are most of what is loaded.
     /// (In f32 it takes longer by this: values on no boundary of 64 bytes lie in two cache lines each.)
     struct Sixteen {
         avx: "avx",
