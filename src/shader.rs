@@ -187,6 +187,23 @@ impl Kernel {
     /// # Ok::<(), wgpu_batchnorm::Error>(())
     /// ```
     pub fn wgsl(&self) -> String {
+        self.wgsl_numbered(Role::binding)
+    }
+
+    /// The same module where each `@binding` is numbered by the caller, as hosts want it that bind by position.
+    ///
+    /// ```
+    /// use wgpu_batchnorm::{Caps, Dtype, InferenceOptions, Plan, Shape};
+    ///
+    /// let shape = Shape::new(&[32, 64, 28, 28], 1, Dtype::F32)?;
+    /// let plan = Plan::inference(&shape, &InferenceOptions::default(), &Caps::WEBGPU)?;
+    /// let kernel = plan.launches()[0].kernel;
+    /// let bindings = kernel.bindings();
+    /// let position = |role| bindings.iter().position(|binding| binding.role == role).unwrap_or_default() as u32;
+    /// assert!(kernel.wgsl_numbered(position).contains("@binding(2) var<storage, read_write> y"));
+    /// # Ok::<(), wgpu_batchnorm::Error>(())
+    /// ```
+    pub fn wgsl_numbered(&self, number: impl Fn(Role) -> u32) -> String {
         let tuning = self.tuning;
         let mut wgsl = String::new();
         // Writing to a string cannot fail.
@@ -199,7 +216,7 @@ impl Kernel {
             let _ = writeln!(wgsl, "const {name} = {value}u;");
         }
         for Binding { role, writable } in self.bindings() {
-            let (number, name, wgsl_type) = (role.binding(), role.name(), role.wgsl_type());
+            let (number, name, wgsl_type) = (number(role), role.name(), role.wgsl_type());
             let space = match (role, writable) {
                 (Role::Params, _) => "uniform",
                 (_, true) => "storage, read_write",

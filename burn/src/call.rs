@@ -1,0 +1,185 @@
+//! A plan of wgpu-batchnorm over Burn's buffers: which there are, which have to be made, and its launches.
+
+use burn::backend::DType;
+use burn_cubecl::kernel::{cast, into_contiguous};
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::CubeCount;
+use cubecl::ir::attributes::BufferIOAttr;
+use cubecl::server::{Handle, KernelArguments, MetadataBindingInfo};
+use cubecl::zspace::Shape as Dims;
+use cubecl::zspace::metadata::Metadata;
+use wgpu_batchnorm::{Access, Argument, Caps, Error, Params, Place, Plan, Role, Shape};
+
+use crate::device::caps;
+use crate::kernel::WgslKernel;
+use crate::layout::{self, Order};
+use crate::operation::SAVED;
+
+/// An operation on x that is about to be launched.
+pub(crate) struct Call {
+    x: CubeTensor,
+    order: Order,
+    plan: Plan,
+    given: Buffers,
+}
+
+/// What it has written.
+pub(crate) struct Results {
+    x: CubeTensor,
+    buffers: Buffers,
+}
+
+/// Buffers by what they are for.
+struct Buffers(Vec<(Role, Handle)>);
+
+impl Buffers {
+    fn get(&self, role: Role) -> &Handle {
+        let found = self.0.iter().find(|(of, _)| *of == role);
+        &found.expect("a plan's arguments are given or made before its launches").1
+    }
+}
+
+impl Call {
+    /// By the plan for the tensor as it lies, or without gaps where it has some.
+    pub(crate) fn new(x: CubeTensor, plan: impl Fn(&Shape, &Caps) -> Result<Plan, Error>) -> Self {
+        let caps = caps(&x.client);
+        let (x, order) = layout::dense(x);
+        let planned = |order: &Order| {
+            let dtype = layout::dtype(x.dtype)?;
+            plan(&order.shape(x.meta.shape(), dtype).ok()?, &caps).ok()
+        };
+        let (plan, order) = planned(&order)
+            .map(|plan| (plan, order))
+            .or_else(|| {
+                let order = Order::row_major(x.meta.num_dims());
+                Some((planned(&order)?, order))
+            })
+            .expect("Path is asked before: the row-major tensor has a plan");
+        let x = order.lay(x);
+        Self { given: Buffers(vec![(Role::X, x.handle.clone())]), x, order, plan }
+    }
+
+    pub(crate) fn with_affine(self, gamma: CubeTensor, beta: CubeTensor) -> Self {
+        self.with(Role::Gamma, parameter(gamma)).with(Role::Beta, parameter(beta))
+    }
+
+    pub(crate) fn with_running(self, mean: CubeTensor, var: CubeTensor) -> Self {
+        self.with(Role::RunningMean, parameter(mean)).with(Role::RunningVar, parameter(var))
+    }
+
+    pub(crate) fn with_saved(self, saved: CubeTensor) -> Self {
+        self.with(Role::Saved, into_contiguous(saved).handle)
+    }
+
+    pub(crate) fn with_dy(self, dy: CubeTensor) -> Self {
+        let dy = self.like_x(dy);
+        self.with(Role::Dy, dy)
+    }
+
+    pub(crate) fn with_residual(self, residual: Option<CubeTensor>) -> Self {
+        match residual {
+            Some(residual) => {
+                let residual = self.like_x(residual);
+                self.with(Role::Residual, residual)
+            }
+            None => self,
+        }
+    }
+
+    fn with(mut self, role: Role, handle: Handle) -> Self {
+        self.given.0.push((role, handle));
+        self
+    }
+
+    /// Value by value beside x.
+    fn like_x(&self, tensor: CubeTensor) -> Handle {
+        let tensor = if tensor.dtype == self.x.dtype { tensor } else { cast(tensor, self.x.dtype) };
+        self.order.lay(tensor).handle
+    }
+
+    /// Makes the buffers that are written, and launches.
+    pub(crate) fn launch(self) -> Results {
+        let Self { x, plan, given: mut buffers, .. } = self;
+        let client = &x.client;
+        for Argument { role, access, bytes, .. } in plan.arguments() {
+            match access {
+                Access::Read => {}
+                Access::Write => buffers.0.push((*role, client.empty(*bytes as usize))),
+                // Counters, which nobody reads: Burn's record has no place for them.
+                Access::ReadWrite => {
+                    buffers.0.push((*role, client.create_from_slice(&vec![0; *bytes as usize])));
+                }
+            }
+        }
+        for launch in plan.launches() {
+            let mut arguments = KernelArguments::new();
+            for (role, writes) in WgslKernel::buffers(&launch.kernel) {
+                let handle = match launch.place(role) {
+                    Place::Argument(role) => buffers.get(role).clone(),
+                    Place::Slice { role, offset, bytes } => part(buffers.get(role), offset, bytes),
+                    Place::Workspace { offset, bytes } => part(buffers.get(Role::Workspace), offset, bytes),
+                };
+                let io = if writes { BufferIOAttr::ReadWrite } else { BufferIOAttr::ReadOnly };
+                arguments = arguments.with_buffer_io(handle.binding(), io);
+            }
+            arguments.info = MetadataBindingInfo::custom(words(&launch.params));
+            let [columns, rows] = launch.grid;
+            client.launch(
+                Box::new(WgslKernel::new(launch.kernel)),
+                CubeCount::Static(columns, rows, 1),
+                arguments,
+            );
+        }
+        Results { x, buffers }
+    }
+}
+
+impl Results {
+    /// A tensor that lies as x does.
+    pub(crate) fn tensor(&self, role: Role) -> CubeTensor {
+        self.made(role, (*self.x.meta).clone(), self.x.dtype)
+    }
+
+    /// What the backward pass needs of the statistics.
+    pub(crate) fn saved(&self) -> CubeTensor {
+        self.made(Role::Saved, Metadata::new([self.channels(), SAVED], [SAVED, 1]), DType::F32)
+    }
+
+    /// A number for each channel, in the type that Burn keeps such numbers in.
+    pub(crate) fn per_channel(&self, role: Role, dtype: DType) -> CubeTensor {
+        let tensor = self.made(role, Metadata::new([self.channels()], [1]), DType::F32);
+        if dtype == DType::F32 { tensor } else { cast(tensor, dtype) }
+    }
+
+    fn made(&self, role: Role, metadata: Metadata, dtype: DType) -> CubeTensor {
+        let CubeTensor { client, device, .. } = &self.x;
+        let handle = self.buffers.get(role).clone();
+        CubeTensor::new(client.clone(), handle, metadata, device.clone(), dtype)
+    }
+
+    fn channels(&self) -> usize {
+        let dims: &Dims = self.x.meta.shape();
+        dims[layout::CHANNEL_AXIS]
+    }
+}
+
+/// A number for each channel, as the kernels read it.
+fn parameter(tensor: CubeTensor) -> Handle {
+    let tensor = if tensor.dtype == DType::F32 { tensor } else { cast(tensor, DType::F32) };
+    into_contiguous(tensor).handle
+}
+
+/// Some bytes of a buffer.
+fn part(handle: &Handle, offset: u64, bytes: u64) -> Handle {
+    let after = handle.size_in_used().saturating_sub(offset + bytes);
+    handle.clone().offset_start(offset).offset_end(after)
+}
+
+/// The parameters as CubeCL carries numbers to a kernel.
+fn words(params: &Params) -> Vec<u64> {
+    let words: &[u32] = bytemuck::cast_slice(std::slice::from_ref(params));
+    words
+        .chunks(2)
+        .map(|pair| u64::from(pair[0]) | pair.get(1).map_or(0, |high| u64::from(*high) << 32))
+        .collect()
+}

@@ -1,0 +1,111 @@
+//! Which implementation carries a batch norm out.
+
+use std::fmt;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Device};
+use burn_cubecl::CubeDevice;
+use wgpu_batchnorm::{Error, Layer, Plan};
+
+use crate::device::caps;
+use crate::kernel::WGSL_RUNTIME;
+use crate::layout::{self, Order};
+
+/// Which implementation carries a batch norm out: [`BatchNorm::path`](crate::BatchNorm::path).
+///
+/// ```no_run
+/// use burn::tensor::{Device, DeviceKind, Tensor};
+/// use wgpu_batchnorm_burn::{BatchNormConfig, Path};
+///
+/// let device = Device::wgpu(DeviceKind::DefaultDevice).autodiff();
+/// let layer = BatchNormConfig::new(64).init(&device);
+/// let input = Tensor::<4>::zeros([32, 64, 28, 28], &device);
+/// match layer.path(&input) {
+///     Path::Kernels => println!("one or two launches"),
+///     Path::Burn(reason) => println!("Burn's own operations: {reason}"),
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Path {
+    /// The kernels of wgpu-batchnorm.
+    Kernels,
+    /// Burn's own operations: the same answer, in more launches and with Burn's rounding.
+    Burn(Reason),
+}
+
+/// Why the kernels do not serve.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The device is not one of CubeCL's runtimes.
+    Backend,
+    /// The device's compiler takes another language than WGSL. It holds what CubeCL calls the runtime: `cuda`, `cpu`,
+    /// `wgpu<spirv>` with Burn's feature `vulkan`, `wgpu<msl>` with its feature `metal`.
+    Runtime(&'static str),
+    /// The kernels have f32 and f16.
+    Dtype(DType),
+    /// The tensor has no values.
+    Empty,
+    /// The kernels refuse the layer: one value per channel, or a limit of the device.
+    Layer(Error),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backend => write!(f, "the device is not one of CubeCL's"),
+            Self::Runtime(name) => write!(f, "{name} does not take WGSL"),
+            Self::Dtype(dtype) => write!(f, "the kernels have f32 and f16, not {dtype:?}"),
+            Self::Empty => write!(f, "the tensor is empty"),
+            Self::Layer(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+/// Whether the layer takes the batch's statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Training,
+    Inference,
+}
+
+impl Path {
+    pub(crate) fn of(device: &Device, dims: &[usize], dtype: DType, layer: &Layer, mode: Mode) -> Self {
+        Self::check(device, dims, dtype, layer, mode).map_or_else(Self::Burn, |()| Self::Kernels)
+    }
+
+    fn check(device: &Device, dims: &[usize], dtype: DType, layer: &Layer, mode: Mode) -> Result<(), Reason> {
+        let client = cube(device).ok_or(Reason::Backend)?.client();
+        if client.name() != WGSL_RUNTIME {
+            return Err(Reason::Runtime(client.name()));
+        }
+        let kernels = layout::dtype(dtype).ok_or(Reason::Dtype(dtype))?;
+        if dims.contains(&0) {
+            return Err(Reason::Empty);
+        }
+        let shape = Order::row_major(dims.len()).shape(dims, kernels).map_err(Reason::Layer)?;
+        let caps = caps(&client);
+        let (all, plan) = (
+            layer.gradients(),
+            match mode {
+                Mode::Training => Plan::training(&shape, &layer.training(), &caps),
+                Mode::Inference => Plan::inference(&shape, &layer.inference(), &caps),
+            },
+        );
+        let backward = match mode {
+            Mode::Training => Plan::backward(&shape, &layer.backward(all), &caps),
+            Mode::Inference => Plan::frozen_backward(&shape, &layer.frozen_backward(all), &caps),
+        };
+        plan.and(backward).map(drop).map_err(Reason::Layer)
+    }
+}
+
+/// The device, or the one under autodiff, if it is one of CubeCL's.
+fn cube(device: &Device) -> Option<CubeDevice> {
+    match device.as_dispatch().clone().inner() {
+        DispatchDevice::Cube(device) => Some(device),
+        #[allow(unreachable_patterns, reason = "other backends are features of burn")]
+        _ => None,
+    }
+}

@@ -1,0 +1,12 @@
+//! The layer on a device: against Burn's own, against f64, and on tensors that lie in every way.
+
+mod case;
+mod drop_in;
+mod exact;
+mod extras;
+mod f16;
+mod launches;
+mod layouts;
+mod paths;
+mod record;
+mod sharing;
