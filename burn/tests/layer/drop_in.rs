@@ -141,3 +141,23 @@ fn gradient_checkpointing_changes_nothing() {
     });
     assert_eq!(steps[0], steps[1]);
 }
+
+/// Each strategy of the kernels, by shapes that it is the best for.
+#[test]
+fn a_training_step_of_layers_as_networks_have_them() {
+    step_of([32, 32, 32, 32]);
+    step_of([32, 64, 16, 16]);
+    step_of([16, 256, 7, 7]);
+    step_of([64, 512]);
+    step_of([256, 1024]);
+    let device = training_device();
+    for channels in [32, 64, 256] {
+        let dims = [8, 28, 28, channels];
+        let len = dims.iter().product();
+        let channels_last = |seed| tensor(&values(seed, len), dims, &device).permute([0, 3, 1, 2]);
+        let (our_layer, burn_layer) = layers(channels, &device);
+        let ours = ours(&our_layer, channels_last(1), channels_last(2));
+        let burns = burns(&burn_layer, channels_last(1), channels_last(2));
+        assert_steps_agree(&format!("{channels} channels, last"), &ours, &burns, BOUND);
+    }
+}

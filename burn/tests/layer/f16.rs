@@ -1,6 +1,6 @@
 //! Tensors in f16: the layer computes in f32 and rounds once.
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Param, RunningState};
 use burn::tensor::{FloatDType, Tensor};
 use wgpu_batchnorm_burn::Path;
 
@@ -32,7 +32,12 @@ fn f16_is_f32_rounded_once() {
 #[test]
 fn a_layer_in_f16_keeps_its_types() {
     let device = training_device();
-    let layer = layers(6, &device).0.map(&mut ToHalf);
+    let (mut layer, _) = layers(6, &device);
+    let half = |tensor: Tensor<1>| tensor.cast(FloatDType::F16).detach();
+    (layer.gamma, layer.beta) =
+        (Param::from_tensor(half(layer.gamma.val())), Param::from_tensor(half(layer.beta.val())));
+    layer.running_mean = RunningState::new(half(layer.running_mean.value()));
+    layer.running_var = RunningState::new(half(layer.running_var.value()));
     let dims = [4, 6, 4, 4];
     let x = tensor::<4>(&values(1, 384), dims, &device).cast(FloatDType::F16).detach().require_grad();
     let y = layer.forward(x.clone());
@@ -45,12 +50,4 @@ fn a_layer_in_f16_keeps_its_types() {
         layer.running_var.value_sync().dtype(),
     ];
     assert_eq!(dtypes, [burn::tensor::DType::F16; 5]);
-}
-
-struct ToHalf;
-
-impl ModuleMapper for ToHalf {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|tensor| tensor.cast(FloatDType::F16).detach())
-    }
 }
