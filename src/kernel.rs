@@ -255,6 +255,17 @@ impl Kernel {
         (workgroup * 16).max(workgroup * 8 + columns) + known
     }
 
+    /// Storage buffers that it binds.
+    pub(crate) fn storage_buffers(&self) -> u32 {
+        self.bindings().iter().filter(|binding| binding.storage()).count() as u32
+    }
+
+    /// The same before its constants are chosen: they bind nothing.
+    pub(crate) fn storage_buffers_of(name: &'static str, parts: Parts) -> u32 {
+        let tuning = Tuning { workgroup: 1, channel_lanes: 1, items: 1, block: 1 };
+        Self::new(name, parts, tuning).storage_buffers()
+    }
+
     /// How its buffers are bound.
     pub fn sharing(&self) -> Sharing {
         self.sharing

@@ -107,9 +107,11 @@ pub enum RunningTarget {
 
 /// How the running statistics follow the batches.
 ///
-/// With a constant momentum, [`Update::Always`] and [`RunningTarget::InPlace`] the update is part of a launch that is there
-/// anyway. Everything else is one more launch over the channels, which does not see the tensor; and
-/// [`MergeMoments`](crate::MergeMoments) refuses it, for a [`RunningUpdate`](crate::RunningUpdate) after it to do.
+/// With a constant momentum and [`Update::Always`] the update is part of a launch that is there anyway; to fresh buffers it
+/// is where the device lets that launch bind two more (9 storage buffers in most layers, 10 with a residual, one more for
+/// large tensors). Everything else is one more launch over the channels, which does not see the tensor.
+/// [`MergeMoments`](crate::MergeMoments) takes in-place updates without counters, and refuses others, for a
+/// [`RunningUpdate`](crate::RunningUpdate) after it to do.
 ///
 /// Whatever is kept out of the averages, y and the gradients of a batch with a NaN are what they are.
 ///
@@ -141,7 +143,7 @@ impl RunningStatistics {
         self.momentum == Momentum::Cumulative || self.update != Update::Always
     }
 
-    /// Whether they are updated by the launch that saves the batch's statistics, or by one of their own.
+    /// Whether what merges moments updates them, or an operation of their own.
     pub(crate) fn joins(&self) -> bool {
         !self.needs_counters() && self.target == RunningTarget::InPlace
     }

@@ -291,3 +291,21 @@ fn nothing_but_the_view_matters() {
     }
     assert_ne!(plan(&[8, 14, 14, 24], 3), nchw);
 }
+
+/// To fresh buffers the running statistics go with the launch that saves the batch's, where it can bind two more.
+#[test]
+fn fresh_running_statistics_join_where_they_fit() {
+    let shape = Shape::new(&[32, 64, 784], 1, Dtype::F32).expect("a shape");
+    let running = RunningStatistics { target: RunningTarget::Fresh, ..Default::default() };
+    let layer = Layer { running: Some(running), ..Layer::default() };
+    let launches = |max_storage_buffers| {
+        let caps = Caps { max_storage_buffers, ..Caps::WEBGPU };
+        let plan = Plan::training_by(wgpu_batchnorm::Strategy::Fused, &shape, &layer.training(), &caps)
+            .expect("a plan");
+        holds(&plan, Some(Dtype::F32), &caps);
+        plan.launches().iter().map(|launch| launch.kernel.name()).collect::<Vec<_>>()
+    };
+    // x, y, saved, gamma, beta, the old ones and the new ones.
+    assert_eq!(launches(9), ["train_fused"]);
+    assert_eq!(launches(8), ["train_fused", "running_update"]);
+}

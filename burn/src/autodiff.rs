@@ -5,28 +5,103 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients as Grads;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend};
+use burn::backend::{Autodiff, AutodiffBackend, Backend};
 use wgpu_batchnorm::{Gradients, Layer};
 
-use crate::operation::{BatchNormOps, Optional, acts};
+use crate::operation::{BatchNormOps, InputGradients, Inputs, Optional, Running, acts};
+
+impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
+    fn batch_norm_training(
+        inputs: Inputs<Self>,
+        running: Running<Self>,
+        layer: Layer,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, Running<Self>) {
+        let running = running.without_graph();
+        let (y, (saved, Running { mean, var })) = record(inputs, layer, |inputs| {
+            let (y, saved, running) = B::batch_norm_training(inputs, running, layer);
+            (y, Statistics::Batch(saved.clone()), (saved, running))
+        });
+        let running = Running { mean: Self::from_inner(mean), var: Self::from_inner(var) };
+        (y, Self::from_inner(saved), running)
+    }
+
+    fn batch_norm_inference(inputs: Inputs<Self>, running: Running<Self>, layer: Layer) -> FloatTensor<Self> {
+        let running = running.without_graph();
+        let (y, ()) = record(inputs, layer, |inputs| {
+            (B::batch_norm_inference(inputs, running.clone(), layer), Statistics::Running(running), ())
+        });
+        y
+    }
+
+    /// Not differentiable again: its results are constants.
+    fn batch_norm_training_backward(
+        inputs: Inputs<Self>,
+        saved: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        layer: Layer,
+        gradients: Gradients,
+    ) -> InputGradients<Self> {
+        let (inputs, saved, dy) = (inputs.without_graph(), saved.into_primitive(), dy.into_primitive());
+        constants(B::batch_norm_training_backward(inputs, saved, dy, layer, gradients))
+    }
+
+    /// Not differentiable again: its results are constants.
+    fn batch_norm_inference_backward(
+        inputs: Inputs<Self>,
+        running: Running<Self>,
+        dy: FloatTensor<Self>,
+        layer: Layer,
+        gradients: Gradients,
+    ) -> InputGradients<Self> {
+        let (inputs, running, dy) = (inputs.without_graph(), running.without_graph(), dy.into_primitive());
+        constants(B::batch_norm_inference_backward(inputs, running, dy, layer, gradients))
+    }
+}
+
+impl<B: Backend, C: CheckpointStrategy> Inputs<Autodiff<B, C>> {
+    fn without_graph(self) -> Inputs<B> {
+        Inputs {
+            x: self.x.into_primitive(),
+            gamma: self.gamma.into_primitive(),
+            beta: self.beta.into_primitive(),
+            residual: self.residual.given().map(|residual| residual.into_primitive()).into(),
+        }
+    }
+}
+
+impl<B: Backend, C: CheckpointStrategy> Running<Autodiff<B, C>> {
+    fn without_graph(self) -> Running<B> {
+        Running { mean: self.mean.into_primitive(), var: self.var.into_primitive() }
+    }
+}
+
+fn constants<B: Backend, C: CheckpointStrategy>(
+    gradients: InputGradients<B>,
+) -> InputGradients<Autodiff<B, C>> {
+    let InputGradients { dx, dgamma, dbeta, dresidual } = gradients;
+    let [dx, dgamma, dbeta, dresidual] = [dx, dgamma, dbeta, dresidual]
+        .map(|gradient| Optional::from(gradient.given().map(Autodiff::<B, C>::from_inner)));
+    InputGradients { dx, dgamma, dbeta, dresidual }
+}
 
 /// By which statistics the layer has normalized.
 #[derive(Clone, Debug)]
-enum Statistics<T> {
+enum Statistics<B: Backend> {
     /// Those of the batch, as the forward pass has saved them.
-    Batch { saved: T },
+    Batch(FloatTensor<B>),
     /// Running ones, which are constants.
-    Running { mean: T, var: T },
+    Running(Running<B>),
 }
 
 /// What the backward pass needs. Tensors of the graph may be computed again.
 #[derive(Clone, Debug)]
-struct State<T> {
+struct State<B: Backend> {
     x: NodeId,
     gamma: NodeId,
     beta: NodeId,
+    /// Where an activation needs z.
     residual: Option<NodeId>,
-    statistics: Statistics<T>,
+    statistics: Statistics<B>,
     layer: Layer,
 }
 
@@ -35,29 +110,28 @@ struct State<T> {
 struct BatchNormNode;
 
 impl<B: BatchNormOps, const N: usize> Backward<B, N> for BatchNormNode {
-    type State = State<FloatTensor<B>>;
+    type State = State<B>;
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Grads, checkpointer: &mut Checkpointer) {
         let State { x, gamma, beta, residual, statistics, layer } = ops.state;
         let dy = grads.consume::<B>(&ops.node);
         let asks = |parent: usize| ops.parents.get(parent).is_some_and(Option::is_some);
-        let acts = acts(&layer);
-        let asked = Gradients { dx: asks(0), dgamma: asks(1), dbeta: asks(2), dresidual: asks(3) };
-        // Without an activation dresidual is dy, and nothing has to know z.
-        let gradients = Gradients { dresidual: asked.dresidual && acts, ..asked };
-        let plain_dresidual = (asked.dresidual && !acts).then(|| dy.clone());
-        let mut found = [None, None, None, plain_dresidual];
+        // Without an activation the gradient by the residual is dy, and nothing has to know z.
+        let is_dy = asks(3) && !acts(&layer);
+        let mut found = [None, None, None, is_dy.then(|| dy.clone())];
+        let gradients =
+            Gradients { dx: asks(0), dgamma: asks(1), dbeta: asks(2), dresidual: asks(3) && !is_dy };
         if gradients != Gradients::NONE {
             let mut of = |node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node);
-            let residual: Optional<B> = residual.filter(|_| acts).map(&mut of).into();
-            let (x, gamma, beta) = (of(x), of(gamma), of(beta));
-            let (dx, dgamma, dbeta, dresidual) = match statistics {
-                Statistics::Batch { saved } => {
-                    B::batch_norm_training_backward(x, gamma, beta, saved, dy, residual, layer, gradients)
+            let inputs =
+                Inputs { x: of(x), gamma: of(gamma), beta: of(beta), residual: residual.map(of).into() };
+            let InputGradients { dx, dgamma, dbeta, dresidual } = match statistics {
+                Statistics::Batch(saved) => {
+                    B::batch_norm_training_backward(inputs, saved, dy, layer, gradients)
                 }
-                Statistics::Running { mean, var } => B::batch_norm_inference_backward(
-                    x, gamma, beta, mean, var, dy, residual, layer, gradients,
-                ),
+                Statistics::Running(running) => {
+                    B::batch_norm_inference_backward(inputs, running, dy, layer, gradients)
+                }
             };
             for (found, gradient) in found.iter_mut().zip([dx, dgamma, dbeta, dresidual]) {
                 *found = gradient.given().or(found.take());
@@ -71,163 +145,45 @@ impl<B: BatchNormOps, const N: usize> Backward<B, N> for BatchNormNode {
     }
 }
 
-impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
-    fn batch_norm_training(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        running_mean: FloatTensor<Self>,
-        running_var: FloatTensor<Self>,
-        residual: Optional<Self>,
-        layer: Layer,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (mean, var) = (running_mean.into_primitive(), running_var.into_primitive());
-        let ((saved, mean, var), y) = record::<B, C, _>(
-            Inputs { x, gamma, beta, residual },
-            layer,
-            |Primitives { x, gamma, beta, residual }| {
-                let (y, saved, mean, var) =
-                    B::batch_norm_training(x, gamma, beta, mean, var, residual, layer);
-                let statistics = Statistics::Batch { saved: saved.clone() };
-                (y, statistics, (saved, mean, var))
-            },
-        );
-        (y, Self::from_inner(saved), Self::from_inner(mean), Self::from_inner(var))
-    }
-
-    fn batch_norm_inference(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        running_mean: FloatTensor<Self>,
-        running_var: FloatTensor<Self>,
-        residual: Optional<Self>,
-        layer: Layer,
-    ) -> FloatTensor<Self> {
-        let (mean, var) = (running_mean.into_primitive(), running_var.into_primitive());
-        let ((), y) = record::<B, C, _>(
-            Inputs { x, gamma, beta, residual },
-            layer,
-            |Primitives { x, gamma, beta, residual }| {
-                let statistics = Statistics::Running { mean: mean.clone(), var: var.clone() };
-                let y = B::batch_norm_inference(x, gamma, beta, mean, var, residual, layer);
-                (y, statistics, ())
-            },
-        );
-        y
-    }
-
-    /// Not differentiable again: its results are constants.
-    fn batch_norm_training_backward(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        saved: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        residual: Optional<Self>,
-        layer: Layer,
-        gradients: Gradients,
-    ) -> (Optional<Self>, Optional<Self>, Optional<Self>, Optional<Self>) {
-        let Primitives { x, gamma, beta, residual } = Inputs { x, gamma, beta, residual }.into();
-        let (saved, dy) = (saved.into_primitive(), dy.into_primitive());
-        constants(B::batch_norm_training_backward(x, gamma, beta, saved, dy, residual, layer, gradients))
-    }
-
-    /// Not differentiable again: its results are constants.
-    fn batch_norm_inference_backward(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        running_mean: FloatTensor<Self>,
-        running_var: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        residual: Optional<Self>,
-        layer: Layer,
-        gradients: Gradients,
-    ) -> (Optional<Self>, Optional<Self>, Optional<Self>, Optional<Self>) {
-        let Primitives { x, gamma, beta, residual } = Inputs { x, gamma, beta, residual }.into();
-        let (mean, var) = (running_mean.into_primitive(), running_var.into_primitive());
-        let dy = dy.into_primitive();
-        constants(B::batch_norm_inference_backward(x, gamma, beta, mean, var, dy, residual, layer, gradients))
-    }
-}
-
-/// What the graph differentiates by.
-struct Inputs<B: BatchNormOps, C: CheckpointStrategy> {
-    x: FloatTensor<Autodiff<B, C>>,
-    gamma: FloatTensor<Autodiff<B, C>>,
-    beta: FloatTensor<Autodiff<B, C>>,
-    residual: Optional<Autodiff<B, C>>,
-}
-
-/// The same without the graph.
-struct Primitives<B: BatchNormOps> {
-    x: FloatTensor<B>,
-    gamma: FloatTensor<B>,
-    beta: FloatTensor<B>,
-    residual: Optional<B>,
-}
-
-impl<B: BatchNormOps, C: CheckpointStrategy> From<Inputs<B, C>> for Primitives<B> {
-    fn from(inputs: Inputs<B, C>) -> Self {
-        Self {
-            x: inputs.x.into_primitive(),
-            gamma: inputs.gamma.into_primitive(),
-            beta: inputs.beta.into_primitive(),
-            residual: inputs.residual.given().map(|residual| residual.into_primitive()).into(),
-        }
-    }
-}
-
-type ForwardResult<B, T> = (FloatTensor<B>, Statistics<FloatTensor<B>>, T);
+/// y with what the backward pass needs, and what else the forward pass gives.
+type Forward<B, T> = (FloatTensor<B>, Statistics<B>, T);
 
 /// Carries the forward pass out, and puts its node into the graph.
 fn record<B: BatchNormOps, C: CheckpointStrategy, T>(
-    inputs: Inputs<B, C>,
+    inputs: Inputs<Autodiff<B, C>>,
     layer: Layer,
-    forward: impl FnOnce(Primitives<B>) -> ForwardResult<B, T>,
-) -> (T, FloatTensor<Autodiff<B, C>>) {
+    forward: impl FnOnce(Inputs<B>) -> Forward<B, T>,
+) -> (FloatTensor<Autodiff<B, C>>, T) {
     let parents = [inputs.x.node(), inputs.gamma.node(), inputs.beta.node()];
     match &inputs.residual {
-        Optional::Absent => record_of::<B, C, T, 3>(parents, inputs, layer, forward),
+        Optional::Absent => record_with(parents, inputs, layer, forward),
         Optional::Given(residual) => {
             let [x, gamma, beta] = parents;
-            let parents = [x, gamma, beta, residual.node()];
-            record_of::<B, C, T, 4>(parents, inputs, layer, forward)
+            record_with([x, gamma, beta, residual.node()], inputs, layer, forward)
         }
     }
 }
 
-fn record_of<B: BatchNormOps, C: CheckpointStrategy, T, const N: usize>(
+fn record_with<B: BatchNormOps, C: CheckpointStrategy, T, const N: usize>(
     parents: [NodeGuard; N],
-    inputs: Inputs<B, C>,
+    inputs: Inputs<Autodiff<B, C>>,
     layer: Layer,
-    forward: impl FnOnce(Primitives<B>) -> ForwardResult<B, T>,
-) -> (T, FloatTensor<Autodiff<B, C>>) {
+    forward: impl FnOnce(Inputs<B>) -> Forward<B, T>,
+) -> (FloatTensor<Autodiff<B, C>>, T) {
     match Backward::<B, N>::prepare::<C>(BatchNormNode, parents).compute_bound().stateful() {
         OpsKind::Tracked(mut prep) => {
-            let (x, gamma, beta) =
-                (prep.checkpoint(&inputs.x), prep.checkpoint(&inputs.gamma), prep.checkpoint(&inputs.beta));
+            let [x, gamma, beta] =
+                [&inputs.x, &inputs.gamma, &inputs.beta].map(|tensor| prep.checkpoint(tensor));
             let residual = match &inputs.residual {
                 Optional::Given(residual) if acts(&layer) => Some(prep.checkpoint(residual)),
                 _ => None,
             };
-            let (y, statistics, rest) = forward(inputs.into());
-            let state = State { x, gamma, beta, residual, statistics, layer };
-            (rest, prep.finish(state, y))
+            let (y, statistics, rest) = forward(inputs.without_graph());
+            (prep.finish(State { x, gamma, beta, residual, statistics, layer }, y), rest)
         }
         OpsKind::UnTracked(prep) => {
-            let (y, _, rest) = forward(inputs.into());
-            (rest, prep.finish(y))
+            let (y, _, rest) = forward(inputs.without_graph());
+            (prep.finish(y), rest)
         }
     }
-}
-
-type GradientsOf<B> = (Optional<B>, Optional<B>, Optional<B>, Optional<B>);
-
-fn constants<B: BatchNormOps, C: CheckpointStrategy>(
-    (dx, dgamma, dbeta, dresidual): GradientsOf<B>,
-) -> GradientsOf<Autodiff<B, C>> {
-    let constant = |gradient: Optional<B>| gradient.given().map(Autodiff::<B, C>::from_inner).into();
-    (constant(dx), constant(dgamma), constant(dbeta), constant(dresidual))
 }

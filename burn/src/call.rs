@@ -1,6 +1,9 @@
 //! A plan of wgpu-batchnorm over Burn's buffers: which there are, which have to be made, and its launches.
 
+use std::sync::Arc;
+
 use burn::backend::DType;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::CubeCount;
@@ -8,18 +11,19 @@ use cubecl::ir::attributes::BufferIOAttr;
 use cubecl::server::{Handle, KernelArguments, MetadataBindingInfo};
 use cubecl::zspace::Shape as Dims;
 use cubecl::zspace::metadata::Metadata;
-use wgpu_batchnorm::{Access, Argument, Caps, Error, Params, Place, Plan, Role, Shape};
+use wgpu_batchnorm::{Access, Argument, Layer, Params, Place, Role};
 
 use crate::device::caps;
 use crate::kernel::WgslKernel;
 use crate::layout::{self, Order};
-use crate::operation::SAVED;
+use crate::operation::{Inputs, Optional, Running, SAVED};
+use crate::plans::{Operation, Prepared, prepared};
 
 /// An operation on x that is about to be launched.
 pub(crate) struct Call {
     x: CubeTensor,
     order: Order,
-    plan: Plan,
+    prepared: Arc<Prepared>,
     given: Buffers,
 }
 
@@ -41,29 +45,37 @@ impl Buffers {
 
 impl Call {
     /// By the plan for the tensor as it lies, or without gaps where it has some.
-    pub(crate) fn new(x: CubeTensor, plan: impl Fn(&Shape, &Caps) -> Result<Plan, Error>) -> Self {
+    pub(crate) fn new(operation: Operation, inputs: Inputs<CubeBackend>, layer: Layer) -> Self {
+        let layer = inputs.layer(layer);
+        let Inputs { x, gamma, beta, residual } = inputs;
         let caps = caps(&x.client);
         let (x, order) = layout::dense(x);
         let planned = |order: &Order| {
             let dtype = layout::dtype(x.dtype)?;
-            plan(&order.shape(x.meta.shape(), dtype).ok()?, &caps).ok()
+            let shape = order.shape(x.meta.shape(), dtype).ok()?;
+            prepared(operation, &layer, shape, caps.clone()).ok()
         };
-        let (plan, order) = planned(&order)
-            .map(|plan| (plan, order))
+        let (prepared, order) = planned(&order)
+            .map(|prepared| (prepared, order))
             .or_else(|| {
                 let order = Order::row_major(x.meta.num_dims());
                 Some((planned(&order)?, order))
             })
             .expect("Path is asked before: the row-major tensor has a plan");
         let x = order.lay(x);
-        Self { given: Buffers(vec![(Role::X, x.handle.clone())]), x, order, plan }
+        let given =
+            vec![(Role::X, x.handle.clone()), (Role::Gamma, parameter(gamma)), (Role::Beta, parameter(beta))];
+        let call = Self { x, order, prepared, given: Buffers(given) };
+        match residual {
+            Optional::Absent => call,
+            Optional::Given(residual) => {
+                let residual = call.like_x(residual);
+                call.with(Role::Residual, residual)
+            }
+        }
     }
 
-    pub(crate) fn with_affine(self, gamma: CubeTensor, beta: CubeTensor) -> Self {
-        self.with(Role::Gamma, parameter(gamma)).with(Role::Beta, parameter(beta))
-    }
-
-    pub(crate) fn with_running(self, mean: CubeTensor, var: CubeTensor) -> Self {
+    pub(crate) fn with_running(self, Running { mean, var }: Running<CubeBackend>) -> Self {
         self.with(Role::RunningMean, parameter(mean)).with(Role::RunningVar, parameter(var))
     }
 
@@ -74,16 +86,6 @@ impl Call {
     pub(crate) fn with_dy(self, dy: CubeTensor) -> Self {
         let dy = self.like_x(dy);
         self.with(Role::Dy, dy)
-    }
-
-    pub(crate) fn with_residual(self, residual: Option<CubeTensor>) -> Self {
-        match residual {
-            Some(residual) => {
-                let residual = self.like_x(residual);
-                self.with(Role::Residual, residual)
-            }
-            None => self,
-        }
     }
 
     fn with(mut self, role: Role, handle: Handle) -> Self {
@@ -99,7 +101,8 @@ impl Call {
 
     /// Makes the buffers that are written, and launches.
     pub(crate) fn launch(self) -> Results {
-        let Self { x, plan, given: mut buffers, .. } = self;
+        let Self { x, prepared, given: mut buffers, .. } = self;
+        let plan = &prepared.plan;
         let client = &x.client;
         for Argument { role, access, bytes, .. } in plan.arguments() {
             match access {
@@ -111,15 +114,15 @@ impl Call {
                 }
             }
         }
-        for launch in plan.launches() {
+        for (launch, bound) in plan.launches().iter().zip(&prepared.buffers) {
             let mut arguments = KernelArguments::new();
-            for (role, writes) in WgslKernel::buffers(&launch.kernel) {
-                let handle = match launch.place(role) {
+            for (role, writes) in bound {
+                let handle = match launch.place(*role) {
                     Place::Argument(role) => buffers.get(role).clone(),
                     Place::Slice { role, offset, bytes } => part(buffers.get(role), offset, bytes),
                     Place::Workspace { offset, bytes } => part(buffers.get(Role::Workspace), offset, bytes),
                 };
-                let io = if writes { BufferIOAttr::ReadWrite } else { BufferIOAttr::ReadOnly };
+                let io = if *writes { BufferIOAttr::ReadWrite } else { BufferIOAttr::ReadOnly };
                 arguments = arguments.with_buffer_io(handle.binding(), io);
             }
             arguments.info = MetadataBindingInfo::custom(words(&launch.params));

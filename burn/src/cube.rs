@@ -2,112 +2,67 @@
 
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
-use wgpu_batchnorm::{Gradients, Layer, Plan, Role};
+use wgpu_batchnorm::{Gradients, Layer, Role};
 
 use crate::call::{Call, Results};
-use crate::operation::{BatchNormOps, Optional, with_residual};
+use crate::operation::{BatchNormOps, InputGradients, Inputs, Running};
+use crate::plans::Operation;
 
 impl BatchNormOps for CubeBackend {
     fn batch_norm_training(
-        x: CubeTensor,
-        gamma: CubeTensor,
-        beta: CubeTensor,
-        running_mean: CubeTensor,
-        running_var: CubeTensor,
-        residual: Optional<Self>,
+        inputs: Inputs<Self>,
+        running: Running<Self>,
         layer: Layer,
-    ) -> (CubeTensor, CubeTensor, CubeTensor, CubeTensor) {
-        let (residual, layer) = with_residual(residual, layer);
-        let (mean_dtype, var_dtype) = (running_mean.dtype, running_var.dtype);
-        let results = Call::new(x, |shape, caps| Plan::training(shape, &layer.training(), caps))
-            .with_affine(gamma, beta)
-            .with_running(running_mean, running_var)
-            .with_residual(residual)
-            .launch();
-        (
-            results.tensor(Role::Y),
-            results.saved(),
-            results.per_channel(Role::NewRunningMean, mean_dtype),
-            results.per_channel(Role::NewRunningVar, var_dtype),
-        )
+    ) -> (CubeTensor, CubeTensor, Running<Self>) {
+        let (mean, var) = (running.mean.dtype, running.var.dtype);
+        let results = Call::new(Operation::Training, inputs, layer).with_running(running).launch();
+        let running = Running {
+            mean: results.per_channel(Role::NewRunningMean, mean),
+            var: results.per_channel(Role::NewRunningVar, var),
+        };
+        (results.tensor(Role::Y), results.saved(), running)
     }
 
     fn batch_norm_training_backward(
-        x: CubeTensor,
-        gamma: CubeTensor,
-        beta: CubeTensor,
+        inputs: Inputs<Self>,
         saved: CubeTensor,
         dy: CubeTensor,
-        residual: Optional<Self>,
         layer: Layer,
         gradients: Gradients,
-    ) -> (Optional<Self>, Optional<Self>, Optional<Self>, Optional<Self>) {
-        let (residual, layer) = with_residual(residual, layer);
-        let dtypes = [gamma.dtype, beta.dtype];
-        let results = Call::new(x, |shape, caps| Plan::backward(shape, &layer.backward(gradients), caps))
-            .with_affine(gamma, beta)
-            .with_saved(saved)
-            .with_dy(dy)
-            .with_residual(residual)
-            .launch();
-        gradients_of(&results, dtypes, gradients)
+    ) -> InputGradients<Self> {
+        let dtypes = [inputs.gamma.dtype, inputs.beta.dtype];
+        let operation = Operation::TrainingBackward(gradients);
+        let results = Call::new(operation, inputs, layer).with_saved(saved).with_dy(dy).launch();
+        input_gradients(&results, dtypes, gradients)
     }
 
-    fn batch_norm_inference(
-        x: CubeTensor,
-        gamma: CubeTensor,
-        beta: CubeTensor,
-        running_mean: CubeTensor,
-        running_var: CubeTensor,
-        residual: Optional<Self>,
-        layer: Layer,
-    ) -> CubeTensor {
-        let (residual, layer) = with_residual(residual, layer);
-        Call::new(x, |shape, caps| Plan::inference(shape, &layer.inference(), caps))
-            .with_affine(gamma, beta)
-            .with_running(running_mean, running_var)
-            .with_residual(residual)
-            .launch()
-            .tensor(Role::Y)
+    fn batch_norm_inference(inputs: Inputs<Self>, running: Running<Self>, layer: Layer) -> CubeTensor {
+        Call::new(Operation::Inference, inputs, layer).with_running(running).launch().tensor(Role::Y)
     }
 
     fn batch_norm_inference_backward(
-        x: CubeTensor,
-        gamma: CubeTensor,
-        beta: CubeTensor,
-        running_mean: CubeTensor,
-        running_var: CubeTensor,
+        inputs: Inputs<Self>,
+        running: Running<Self>,
         dy: CubeTensor,
-        residual: Optional<Self>,
         layer: Layer,
         gradients: Gradients,
-    ) -> (Optional<Self>, Optional<Self>, Optional<Self>, Optional<Self>) {
-        let (residual, layer) = with_residual(residual, layer);
-        let dtypes = [gamma.dtype, beta.dtype];
-        let results =
-            Call::new(x, |shape, caps| Plan::frozen_backward(shape, &layer.frozen_backward(gradients), caps))
-                .with_affine(gamma, beta)
-                .with_running(running_mean, running_var)
-                .with_dy(dy)
-                .with_residual(residual)
-                .launch();
-        gradients_of(&results, dtypes, gradients)
+    ) -> InputGradients<Self> {
+        let dtypes = [inputs.gamma.dtype, inputs.beta.dtype];
+        let operation = Operation::InferenceBackward(gradients);
+        let results = Call::new(operation, inputs, layer).with_running(running).with_dy(dy).launch();
+        input_gradients(&results, dtypes, gradients)
     }
 }
 
-type InputGradients =
-    (Optional<CubeBackend>, Optional<CubeBackend>, Optional<CubeBackend>, Optional<CubeBackend>);
-
-fn gradients_of(
+fn input_gradients(
     results: &Results,
     [gamma, beta]: [burn::backend::DType; 2],
     gradients: Gradients,
-) -> InputGradients {
-    let Gradients { dx, dgamma, dbeta, dresidual } = gradients;
-    (
-        dx.then(|| results.tensor(Role::Dx)).into(),
-        dgamma.then(|| results.per_channel(Role::Dgamma, gamma)).into(),
-        dbeta.then(|| results.per_channel(Role::Dbeta, beta)).into(),
-        dresidual.then(|| results.tensor(Role::Dresidual)).into(),
-    )
+) -> InputGradients<CubeBackend> {
+    InputGradients {
+        dx: gradients.dx.then(|| results.tensor(Role::Dx)).into(),
+        dgamma: gradients.dgamma.then(|| results.per_channel(Role::Dgamma, gamma)).into(),
+        dbeta: gradients.dbeta.then(|| results.per_channel(Role::Dbeta, beta)).into(),
+        dresidual: gradients.dresidual.then(|| results.tensor(Role::Dresidual)).into(),
+    }
 }

@@ -1,10 +1,10 @@
 //! The layer by the kernels of wgpu-batchnorm.
 
-use burn::backend::{Dispatch, DispatchTensor};
+use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 use wgpu_batchnorm::Layer;
 
-use crate::operation::{BatchNormOps, Optional};
+use crate::operation::{BatchNormOps, Inputs, Running};
 
 /// The output, and the new running mean and variance.
 pub(crate) fn training<const D: usize>(
@@ -14,15 +14,8 @@ pub(crate) fn training<const D: usize>(
     residual: Option<Tensor<D>>,
     layer: Layer,
 ) -> (Tensor<D>, [Tensor<1>; 2]) {
-    let (output, _, mean, var) = Dispatch::batch_norm_training(
-        input.into_dispatch(),
-        gamma.into_dispatch(),
-        beta.into_dispatch(),
-        mean.into_dispatch(),
-        var.into_dispatch(),
-        optional(residual),
-        layer,
-    );
+    let (inputs, running) = (inputs(input, gamma, beta, residual), running(mean, var));
+    let (output, _, Running { mean, var }) = Dispatch::batch_norm_training(inputs, running, layer);
     (Tensor::from_dispatch(output), [mean, var].map(Tensor::from_dispatch))
 }
 
@@ -34,18 +27,24 @@ pub(crate) fn inference<const D: usize>(
     residual: Option<Tensor<D>>,
     layer: Layer,
 ) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::batch_norm_inference(
-        input.into_dispatch(),
-        gamma.into_dispatch(),
-        beta.into_dispatch(),
-        mean.into_dispatch(),
-        var.into_dispatch(),
-        optional(residual),
-        layer,
-    ))
+    let (inputs, running) = (inputs(input, gamma, beta, residual), running(mean, var));
+    Tensor::from_dispatch(Dispatch::batch_norm_inference(inputs, running, layer))
 }
 
-fn optional<const D: usize>(tensor: Option<Tensor<D>>) -> Optional<Dispatch> {
-    let tensor: Option<DispatchTensor> = tensor.map(Tensor::into_dispatch);
-    tensor.into()
+fn inputs<const D: usize>(
+    input: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    residual: Option<Tensor<D>>,
+) -> Inputs<Dispatch> {
+    Inputs {
+        x: input.into_dispatch(),
+        gamma: gamma.into_dispatch(),
+        beta: beta.into_dispatch(),
+        residual: residual.map(Tensor::into_dispatch).into(),
+    }
+}
+
+fn running(mean: Tensor<1>, var: Tensor<1>) -> Running<Dispatch> {
+    Running { mean: mean.into_dispatch(), var: var.into_dispatch() }
 }

@@ -1,4 +1,71 @@
-//! Burn's batch norm by the kernels of wgpu-batchnorm.
+//! [Burn](https://burn.dev)'s batch norm by the kernels of [`wgpu-batchnorm`](wgpu_batchnorm): the same module, a few launches
+//! instead of thirty-seven, and right at any offset.
+//!
+//! # Use
+//!
+//! Swap the type, and nothing else:
+//!
+//! ```
+//! // use burn::nn::{BatchNorm, BatchNormConfig};
+//! use wgpu_batchnorm_burn::{BatchNorm, BatchNormConfig};
+//! ```
+//!
+//! Fields, configuration, record, display, `freeze()` and `valid()` are those of [`burn::nn::BatchNorm`], and a record that one
+//! has saved the other loads. A layer that is already there is converted, both ways:
+//!
+//! ```no_run
+//! # use burn::tensor::{Device, DeviceKind};
+//! # let device = Device::wgpu(DeviceKind::DefaultDevice);
+//! let burns = burn::nn::BatchNormConfig::new(64).init(&device);
+//! let ours = wgpu_batchnorm_burn::BatchNorm::from(burns);
+//! let burns = burn::nn::BatchNorm::from(ours);
+//! ```
+//!
+//! # What Burn's has not
+//!
+//! `y = activation(gamma * x_hat + beta + residual)` in the same launches, with gradients by all of it:
+//!
+//! ```no_run
+//! use burn::tensor::{Device, DeviceKind, Tensor};
+//! use wgpu_batchnorm_burn::{Activation, BatchNormConfig, RunningVariance, Update};
+//!
+//! let device = Device::wgpu(DeviceKind::DefaultDevice).autodiff();
+//! let layer = BatchNormConfig::new(64)
+//!     .init(&device)
+//!     .with_activation(Activation::Relu)
+//!     .with_running_variance(RunningVariance::Unbiased) // PyTorch's; Burn's is the default
+//!     .with_update(Update::IfLayerFinite); // a batch with a NaN does not spoil the average
+//! let (input, shortcut) = (Tensor::<4>::zeros([8, 64, 14, 14], &device), Tensor::ones([8, 64, 14, 14], &device));
+//! let output = layer.forward_residual(input, shortcut);
+//! ```
+//!
+//! These are options of the layer in the program, not part of its record.
+//!
+//! # Where it runs
+//!
+//! On Burn's `wgpu` where it compiles WGSL (its features `wgpu` and `webgpu`), with and without fusion, under autodiff with and
+//! without gradient checkpointing, in f32 and f16, on a device that Burn made or that the application shared. Everywhere
+//! else (CUDA, CPU, the features `vulkan` and `metal`, other types, one value per channel) the layer is
+//! Burn's own operations: the same answer. [`BatchNorm::path`] says which.
+//!
+//! Kernels read Burn's buffers and write into Burn's memory: nothing is copied. Channels last, as convolutions leave their
+//! output, and any other order without gaps, are taken as they lie, and the output lies likewise. Tensors with gaps, and
+//! a gradient that lies unlike its input, are copied first.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `autotune` | off | Burn's, for the benchmark of this crate |
+//! | `fusion` | on | has to be on exactly where Burn's `fusion` is, which is on by default as well |
+//!
+//! # Versions
+//!
+//! | wgpu-batchnorm-burn | Burn | Rust |
+//! |---|---|---|
+//! | 0.1 | 0.22 | 1.95 |
+
+#![forbid(unsafe_code)]
 
 mod autodiff;
 mod call;
@@ -12,9 +79,14 @@ mod module;
 mod operation;
 mod own;
 mod path;
+mod plans;
 mod running;
 
 pub use error::Error;
 pub use module::{BatchNorm, BatchNormConfig};
 pub use path::{Path, Reason};
 pub use wgpu_batchnorm::{Activation, RunningVariance, Update};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -220,7 +220,7 @@ impl BatchNorm {
     }
 
     fn path_of<const D: usize>(&self, input: &Tensor<D>, has_residual: bool) -> Path {
-        let layer = crate::operation::with_residual_of(self.layer(), has_residual);
+        let layer = crate::operation::with_residual(self.layer(), has_residual);
         Path::of(&input.device(), &input.dims(), input.dtype(), &layer, self.mode(input))
     }
 

@@ -32,81 +32,105 @@ impl<B: Backend> From<Option<FloatTensor<B>>> for Optional<B> {
     }
 }
 
+/// What y is differentiated by. x and the residual are `[batch, channels, ...]`, gamma and beta `[channels]`.
+#[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(feature = "fusion"))]
+pub struct Inputs<B: Backend> {
+    /// What is normalized.
+    pub x: FloatTensor<B>,
+    /// Scale.
+    pub gamma: FloatTensor<B>,
+    /// Shift.
+    pub beta: FloatTensor<B>,
+    /// What is added before the activation.
+    #[extension_type]
+    pub residual: Optional<B>,
+}
+
+impl<B: Backend> Inputs<B> {
+    /// The layer, with a residual where there is one.
+    pub(crate) fn layer(&self, layer: Layer) -> Layer {
+        with_residual(layer, matches!(self.residual, Optional::Given(_)))
+    }
+}
+
+/// The running statistics, `[channels]` each.
+#[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(feature = "fusion"))]
+pub struct Running<B: Backend> {
+    /// Mean.
+    pub mean: FloatTensor<B>,
+    /// Variance.
+    pub var: FloatTensor<B>,
+}
+
+/// The gradients by [`Inputs`], those that were asked for.
+#[derive(Clone, Debug, ExtensionType)]
+#[extension_type(fusion: cfg(feature = "fusion"))]
+pub struct InputGradients<B: Backend> {
+    /// By x.
+    #[extension_type]
+    pub dx: Optional<B>,
+    /// By gamma.
+    #[extension_type]
+    pub dgamma: Optional<B>,
+    /// By beta.
+    #[extension_type]
+    pub dbeta: Optional<B>,
+    /// By the residual.
+    #[extension_type]
+    pub dresidual: Optional<B>,
+}
+
 /// Numbers of what a forward pass saves of a channel for the backward pass.
 pub(crate) const SAVED: usize = 4;
 
-/// The operations. x, y, the residual and their gradients are `[batch, channels, ...]`; what is known of each channel is
-/// `[channels]`. Whoever calls has asked [`Path`](crate::Path) whether the kernels serve.
+/// The operations. Whoever calls has asked [`Path`](crate::Path) whether the kernels serve.
 #[diagnostic::on_unimplemented(
     message = "the features `fusion` of `burn` and of `wgpu-batchnorm-burn` are not the same",
     note = "some crate turns Burn's `fusion` on: turn that of `wgpu-batchnorm-burn` on too (it is by default)"
 )]
 #[backend_extension(Cube, Autodiff, Fusion: cfg(feature = "fusion"))]
 pub trait BatchNormOps: Backend {
-    /// y, what the backward pass needs of the statistics (`[channels, 4]`, f32), and the new running mean and variance.
+    /// y, what the backward pass needs of the statistics (`[channels, 4]`, f32), and the new running statistics.
     #[fusion(meta = training_meta)]
     fn batch_norm_training(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        running_mean: FloatTensor<Self>,
-        running_var: FloatTensor<Self>,
-        #[extension_type] residual: Optional<Self>,
+        #[extension_type] inputs: Inputs<Self>,
+        #[extension_type] running: Running<Self>,
         layer: Layer,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, Running<Self>);
 
-    /// The gradients by x, gamma, beta and the residual, those that are asked for.
+    /// The gradients of that.
     #[fusion(meta = training_backward_meta)]
     fn batch_norm_training_backward(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
+        #[extension_type] inputs: Inputs<Self>,
         saved: FloatTensor<Self>,
         dy: FloatTensor<Self>,
-        #[extension_type] residual: Optional<Self>,
         layer: Layer,
         gradients: Gradients,
-    ) -> (Optional<Self>, Optional<Self>, Optional<Self>, Optional<Self>);
+    ) -> InputGradients<Self>;
 
     /// y by the running statistics.
     #[fusion(meta = inference_meta)]
     fn batch_norm_inference(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        running_mean: FloatTensor<Self>,
-        running_var: FloatTensor<Self>,
-        #[extension_type] residual: Optional<Self>,
+        #[extension_type] inputs: Inputs<Self>,
+        #[extension_type] running: Running<Self>,
         layer: Layer,
     ) -> FloatTensor<Self>;
 
-    /// The gradients of that, as of training.
+    /// The gradients of that.
     #[fusion(meta = inference_backward_meta)]
     fn batch_norm_inference_backward(
-        x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        running_mean: FloatTensor<Self>,
-        running_var: FloatTensor<Self>,
+        #[extension_type] inputs: Inputs<Self>,
+        #[extension_type] running: Running<Self>,
         dy: FloatTensor<Self>,
-        #[extension_type] residual: Optional<Self>,
         layer: Layer,
         gradients: Gradients,
-    ) -> (Optional<Self>, Optional<Self>, Optional<Self>, Optional<Self>);
-}
-
-/// The residual, and the layer that has one or not.
-pub(crate) fn with_residual<B: Backend>(
-    residual: Optional<B>,
-    layer: Layer,
-) -> (Option<FloatTensor<B>>, Layer) {
-    let residual = residual.given();
-    let layer = with_residual_of(layer, residual.is_some());
-    (residual, layer)
+    ) -> InputGradients<Self>;
 }
 
 /// The layer that has a residual or not.
-pub(crate) fn with_residual_of(layer: Layer, has_residual: bool) -> Layer {
+pub(crate) fn with_residual(layer: Layer, has_residual: bool) -> Layer {
     Layer { residual: if has_residual { Residual::Added } else { Residual::None }, ..layer }
 }
 
@@ -117,75 +141,50 @@ pub(crate) fn acts(layer: &Layer) -> bool {
 
 #[cfg(feature = "fusion")]
 fn training_meta(
-    x: &TensorSpec,
-    _gamma: &TensorSpec,
-    _beta: &TensorSpec,
-    running_mean: &TensorSpec,
-    running_var: &TensorSpec,
-    _residual: &OptionalMetadata,
+    inputs: &InputsMetadata,
+    running: &RunningMetadata,
     _layer: &Layer,
-) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
-    let saved = TensorSpec::new(Shape::new([running_mean.shape[0], SAVED]), DType::F32);
-    (x.clone(), saved, running_mean.clone(), running_var.clone())
+) -> (TensorSpec, TensorSpec, RunningMetadata) {
+    let saved = TensorSpec::new(Shape::new([running.mean.shape[0], SAVED]), DType::F32);
+    (inputs.x.clone(), saved, running.clone())
 }
 
 #[cfg(feature = "fusion")]
-type GradientsMeta = (OptionalMetadata, OptionalMetadata, OptionalMetadata, OptionalMetadata);
+fn training_backward_meta(
+    inputs: &InputsMetadata,
+    _saved: &TensorSpec,
+    _dy: &TensorSpec,
+    _layer: &Layer,
+    gradients: &Gradients,
+) -> InputGradientsMetadata {
+    gradients_meta(inputs, gradients)
+}
 
 #[cfg(feature = "fusion")]
-fn gradients_meta(
-    x: &TensorSpec,
-    gamma: &TensorSpec,
-    beta: &TensorSpec,
+fn inference_meta(inputs: &InputsMetadata, _running: &RunningMetadata, _layer: &Layer) -> TensorSpec {
+    inputs.x.clone()
+}
+
+#[cfg(feature = "fusion")]
+fn inference_backward_meta(
+    inputs: &InputsMetadata,
+    _running: &RunningMetadata,
+    _dy: &TensorSpec,
+    _layer: &Layer,
     gradients: &Gradients,
-) -> GradientsMeta {
+) -> InputGradientsMetadata {
+    gradients_meta(inputs, gradients)
+}
+
+#[cfg(feature = "fusion")]
+fn gradients_meta(inputs: &InputsMetadata, gradients: &Gradients) -> InputGradientsMetadata {
     let of = |asked: bool, like: &TensorSpec| {
         if asked { OptionalMetadata::Given(like.clone()) } else { OptionalMetadata::Absent }
     };
-    let Gradients { dx, dgamma, dbeta, dresidual } = *gradients;
-    (of(dx, x), of(dgamma, gamma), of(dbeta, beta), of(dresidual, x))
-}
-
-#[cfg(feature = "fusion")]
-#[expect(clippy::too_many_arguments, reason = "as many as the operation has")]
-fn training_backward_meta(
-    x: &TensorSpec,
-    gamma: &TensorSpec,
-    beta: &TensorSpec,
-    _saved: &TensorSpec,
-    _dy: &TensorSpec,
-    _residual: &OptionalMetadata,
-    _layer: &Layer,
-    gradients: &Gradients,
-) -> GradientsMeta {
-    gradients_meta(x, gamma, beta, gradients)
-}
-
-#[cfg(feature = "fusion")]
-fn inference_meta(
-    x: &TensorSpec,
-    _gamma: &TensorSpec,
-    _beta: &TensorSpec,
-    _running_mean: &TensorSpec,
-    _running_var: &TensorSpec,
-    _residual: &OptionalMetadata,
-    _layer: &Layer,
-) -> TensorSpec {
-    x.clone()
-}
-
-#[cfg(feature = "fusion")]
-#[expect(clippy::too_many_arguments, reason = "as many as the operation has")]
-fn inference_backward_meta(
-    x: &TensorSpec,
-    gamma: &TensorSpec,
-    beta: &TensorSpec,
-    _running_mean: &TensorSpec,
-    _running_var: &TensorSpec,
-    _dy: &TensorSpec,
-    _residual: &OptionalMetadata,
-    _layer: &Layer,
-    gradients: &Gradients,
-) -> GradientsMeta {
-    gradients_meta(x, gamma, beta, gradients)
+    InputGradientsMetadata {
+        dx: of(gradients.dx, &inputs.x),
+        dgamma: of(gradients.dgamma, &inputs.gamma),
+        dbeta: of(gradients.dbeta, &inputs.beta),
+        dresidual: of(gradients.dresidual, &inputs.x),
+    }
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device};
 use burn_cubecl::CubeDevice;
-use wgpu_batchnorm::{Error, Layer, Plan};
+use wgpu_batchnorm::{Error, Layer};
 
 use crate::device::caps;
 use crate::kernel::WGSL_RUNTIME;
 use crate::layout::{self, Order};
+use crate::plans::{Operation, prepared};
 
 /// Which implementation carries a batch norm out: [`BatchNorm::path`](crate::BatchNorm::path).
 ///
@@ -86,18 +87,15 @@ impl Path {
         }
         let shape = Order::row_major(dims.len()).shape(dims, kernels).map_err(Reason::Layer)?;
         let caps = caps(&client);
-        let (all, plan) = (
-            layer.gradients(),
-            match mode {
-                Mode::Training => Plan::training(&shape, &layer.training(), &caps),
-                Mode::Inference => Plan::inference(&shape, &layer.inference(), &caps),
-            },
-        );
-        let backward = match mode {
-            Mode::Training => Plan::backward(&shape, &layer.backward(all), &caps),
-            Mode::Inference => Plan::frozen_backward(&shape, &layer.frozen_backward(all), &caps),
+        let gradients = layer.gradients();
+        let operations = match mode {
+            Mode::Training => [Operation::Training, Operation::TrainingBackward(gradients)],
+            Mode::Inference => [Operation::Inference, Operation::InferenceBackward(gradients)],
         };
-        plan.and(backward).map(drop).map_err(Reason::Layer)
+        for operation in operations {
+            prepared(operation, layer, shape, caps.clone()).map_err(Reason::Layer)?;
+        }
+        Ok(())
     }
 }
 

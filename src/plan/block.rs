@@ -147,7 +147,7 @@ impl Blocks {
     /// Refuses launches that bind more buffers than the device allows: the general strategy shares them out over more.
     pub(super) fn check(&self, launches: &[Launch], strategy: Strategy, caps: &Caps) -> Result<(), Error> {
         for Launch { kernel, .. } in launches {
-            let needs = kernel.bindings().iter().filter(|binding| binding.storage()).count() as u32;
+            let needs = kernel.storage_buffers();
             if needs > caps.max_storage_buffers {
                 let (name, got) = (kernel.name, caps.max_storage_buffers);
                 let reason = format!("{name} binds {needs} buffers, the device allows {got}");

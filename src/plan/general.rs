@@ -83,7 +83,7 @@ pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) ->
     let tensors = flat::outputs(options.residual);
     launches.extend(flat::by_words("train_apply", shape, &tensors, parts, 0.0, caps)?);
     flat::set_activation(&mut launches, options.activation);
-    launches.extend(update::of_training(shape, options, caps)?);
+    launches.extend(update::of_training(shape, options, &launches, caps)?);
 
     let arguments = argument::of_training(shape, options, regions.partial_end());
     plan("training", shape, launches, arguments, 1 + tensors.len() as u32).checked(caps)

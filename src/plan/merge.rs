@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::kernel::{Kernel, Params, Parts, Presence, Tuning};
 use crate::options::Gradients;
 use crate::role::Role;
-use crate::running::RunningStatistics;
+use crate::running::{RunningStatistics, RunningTarget};
 use crate::statistics::Gathered;
 
 /// One merging launch over all channels.
@@ -36,15 +36,25 @@ pub(super) fn train_launch(
     places: Vec<(Role, Place)>,
     caps: &Caps,
 ) -> Result<Launch, Error> {
-    let parts = Parts { running: joining(running), ..Parts::default() };
+    let parts = with_running("train_merge", Parts::default(), running, caps);
     let mut launch = launch("train_merge", channels, sets, parts, places, caps)?;
     set_running(&mut launch.params, eps, running);
     Ok(launch)
 }
 
-/// Whether the launch that saves the statistics updates the running ones.
-pub(super) fn joining(running: Option<RunningStatistics>) -> Presence {
-    Presence::of(running.is_some_and(|running| running.joins()))
+/// The parts of the launch that saves the statistics. It updates the running ones too where nothing is counted; where they
+/// go to fresh buffers, if the device lets it bind them.
+pub(super) fn with_running(
+    name: &'static str,
+    parts: Parts,
+    running: Option<RunningStatistics>,
+    caps: &Caps,
+) -> Parts {
+    let parts = Parts { running: Presence::Absent, ..parts };
+    let Some(running) = running.filter(|running| !running.needs_counters()) else { return parts };
+    let joined = Parts { running: Presence::Given, following: running.into(), ..parts };
+    let fits = || Kernel::storage_buffers_of(name, joined) <= caps.max_storage_buffers;
+    if running.target == RunningTarget::InPlace || fits() { joined } else { parts }
 }
 
 /// The numbers of a launch that saves the statistics.

@@ -22,13 +22,13 @@ pub(super) fn training(
     };
     let (blocks, share) = share(strategy, shape, 1, caps)?;
     let parts = Parts::new(shape.dtype()).affine(options.affine).tail(options.activation, options.residual);
-    let parts = Parts { running: merge::joining(options.running), ..parts };
+    let parts = merge::with_running(name, parts, options.running, caps);
     let mut launch = blocks.launch(name, shape, blocks.summing(parts, caps), share, 1, caps)?;
     merge::set_running(&mut launch.params, options.eps, options.running);
     let mut launches = vec![launch];
     flat::set_activation(&mut launches, options.activation);
     blocks.check(&launches, strategy, caps)?;
-    launches.extend(update::of_training(shape, options, caps)?);
+    launches.extend(update::of_training(shape, options, &launches, caps)?);
     let (subject, arguments) = (shape.to_string(), argument::of_training(shape, options, 0));
     let (operation, strategy) = ("training", Some(strategy));
     Plan { operation, subject, strategy, why: None, launches, arguments, passes }.checked(caps)

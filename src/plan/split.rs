@@ -26,9 +26,10 @@ pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) ->
     let (eps, running, tensors) = (options.eps, options.running, flat::outputs(options.residual));
 
     if launches.len() == 1 && policy::merges_in_place(&blocks, sets, caps) {
-        let parts = Parts { running: merge::joining(running), ..parts };
+        let name = "train_block_finish";
+        let parts = merge::with_running(name, parts, running, caps);
         let share = policy::apply(&blocks, caps).map_err(refused)?;
-        let mut launch = blocks.launch("train_block_finish", shape, parts, share, sets, caps)?;
+        let mut launch = blocks.launch(name, shape, parts, share, sets, caps)?;
         merge::set_running(&mut launch.params, eps, running);
         launches.extend(placed(vec![launch], partial));
     } else {
@@ -37,7 +38,7 @@ pub(super) fn training(shape: &Shape, options: &TrainingOptions, caps: &Caps) ->
     }
     flat::set_activation(&mut launches, options.activation);
     blocks.check(&launches, Strategy::Split, caps)?;
-    launches.extend(update::of_training(shape, options, caps)?);
+    launches.extend(update::of_training(shape, options, &launches, caps)?);
     let arguments = argument::of_training(shape, options, regions.partial_end());
     plan("training", shape, launches, arguments, 1 + tensors.len() as u32).checked(caps)
 }

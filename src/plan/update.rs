@@ -10,14 +10,17 @@ use crate::role::Role;
 use crate::running::{RunningStatistics, RunningTarget, Update};
 use crate::tensor::Shape;
 
-/// The launch that follows a training forward pass, where its other launches do not update the running statistics.
+/// The launch that follows a training forward pass, where none of its launches updates the running statistics.
 pub(super) fn of_training(
     shape: &Shape,
     options: &TrainingOptions,
+    launches: &[Launch],
     caps: &Caps,
 ) -> Result<Option<Launch>, Error> {
+    let binds = |launch: &Launch| launch.kernel.bindings().iter().any(|b| b.role == Role::RunningMean);
+    let updated = launches.iter().any(binds);
     match options.running {
-        Some(running) if !running.joins() && acts(shape, running) => launch(shape, running, caps).map(Some),
+        Some(running) if !updated && acts(shape, running) => launch(shape, running, caps).map(Some),
         _ => Ok(None),
     }
 }

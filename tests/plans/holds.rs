@@ -38,6 +38,24 @@ pub fn holds(plan: &Plan, dtype: Option<Dtype>, caps: &Caps) {
         }
     }
     regions(plan, caps);
+    written(plan);
+}
+
+/// Some launch writes what the plan says is written. (An empty batch has nothing to say.)
+fn written(plan: &Plan) {
+    let writes = |role: Role| {
+        plan.launches().iter().any(|launch| {
+            launch.kernel.bindings().iter().filter(|binding| binding.writable).any(|binding| {
+                matches!(launch.place(binding.role), Place::Argument(at) | Place::Slice { role: at, .. } if at == role)
+            })
+        })
+    };
+    let of_batch = |role| plan.arguments().iter().find(|argument| argument.role == role);
+    let is_empty = [Role::X, Role::Dy].into_iter().filter_map(of_batch).any(|argument| argument.bytes == 0)
+        || plan.launches().is_empty();
+    for argument in plan.arguments().iter().filter(|a| a.access.writes() && a.bytes > 0 && !is_empty) {
+        assert!(argument.role == Role::Workspace || writes(argument.role), "{plan}: {:?}", argument.role);
+    }
 }
 
 /// What a kernel may find of the caller's in a role: its own, the gradient by z as the one by y, or a gradient, weight

@@ -87,7 +87,8 @@ pub fn of_shape(shape: &Shape, caps: &Caps) -> Vec<Plan> {
         plans.push(Plan::input_gradient(shape, affine, caps));
         let layer = Layer { affine, ..Layer::default() };
         for strategy in Strategy::ALL {
-            for running in [None, Some(RunningStatistics::default())] {
+            let fresh = RunningStatistics { target: RunningTarget::Fresh, ..Default::default() };
+            for running in [None, Some(RunningStatistics::default()), Some(fresh)] {
                 let options = Layer { running, ..layer }.training();
                 plans.push(Plan::training_by(strategy, shape, &options, caps));
             }

@@ -1,5 +1,6 @@
-//! `cargo xtask demo` and `cargo xtask test`: a usable driver first, then the work.
+//! `cargo xtask demo`, `cargo xtask test` and `cargo xtask test-burn`: a usable driver first, then the work.
 
+mod burn;
 mod command;
 mod driver;
 mod packages;
@@ -15,8 +16,10 @@ use lexopt::Arg::{Long, Short, Value};
 const HELP: &str = "\
 cargo xtask demo [--no-install] [ARGUMENT...]   run the demo; ARGUMENTs are the demo's own (try --help)
 cargo xtask test [--no-install] [FILTER]        run every test, or those whose names contain FILTER
+cargo xtask test-burn [--no-install] [FILTER]   the same of the crate for Burn, which takes minutes to build, with and
+                                                without Burn's fusion
 
-Both first make sure that there is a usable driver: any adapter for the demo; for the tests Vulkan and GL on Linux,
+All first make sure that there is a usable driver: any adapter for the demo; for the tests Vulkan and GL on Linux,
 Metal on macOS, DX12 on Windows. Where Linux has none, they install Mesa's software driver with apt-get, dnf or pacman
 (with sudo when not root), and print each command before they run it.
 
@@ -59,13 +62,13 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode, Stop> {
     let mut parser = lexopt::Parser::from_env();
     match parser.next()? {
-        None => Err(Stop::Usage("what to do: demo or test?".to_owned())),
+        None => Err(Stop::Usage("what to do: demo, test or test-burn?".to_owned())),
         Some(Short('h') | Long("help")) => {
             command::say(HELP);
             Ok(ExitCode::SUCCESS)
         }
         Some(Value(task)) if task == "demo" => demo(parser.raw_args()?.collect()),
-        Some(Value(task)) if task == "test" => {
+        Some(Value(task)) if task == "test" || task == "test-burn" => {
             let mut setup = Setup::Install;
             let mut filter = None;
             while let Some(argument) = parser.next()? {
@@ -79,7 +82,11 @@ fn run() -> Result<ExitCode, Stop> {
                     other => return Err(other.unexpected().into()),
                 }
             }
-            test::run(setup, filter.as_deref())
+            if task == "test" {
+                test::run(setup, filter.as_deref())
+            } else {
+                burn::run(setup, filter.as_deref())
+            }
         }
         Some(other) => Err(other.unexpected().into()),
     }

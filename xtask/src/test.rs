@@ -1,11 +1,12 @@
 //! `cargo xtask test`: one `cargo test` over the workspace, so that nothing is left out and nothing runs twice, with
-//! its output passed on as it comes and counted by backend.
+//! its output passed on as it comes and counted by backend. The crate for Burn has a task of its own: see `burn.rs`.
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Write};
 use std::process::{ExitCode, Stdio};
 
 use crate::Stop;
+use crate::burn::BURN;
 use crate::command::{announce, cargo, complain, say, unstartable};
 use crate::driver::{self, REQUIRED, Setup};
 use crate::tally::Tally;
@@ -16,7 +17,7 @@ pub fn run(setup: Setup, filter: Option<&OsStr>) -> Result<ExitCode, Stop> {
     // A backend without an adapter is then a failure, not an omission.
     say(&format!("WGPU_BATCHNORM_REQUIRE={}\n", REQUIRED.join(",")));
     let mut command = cargo();
-    command.args(["test", "--release", "--workspace", "--all-features", "--no-fail-fast"]);
+    command.args(["test", "--release", "--workspace", "--exclude", BURN, "--all-features", "--no-fail-fast"]);
     if let Some(filter) = filter {
         command.arg("--").arg(filter);
     }
