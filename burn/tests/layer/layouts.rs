@@ -25,7 +25,7 @@ fn views_and_strides() {
     let base: Tensor<4> = tensor(&values(1, 8 * 16 * 6 * 6), [8, 16, 6, 6], &device);
     let other: Tensor<4> = tensor(&values(2, 8 * 16 * 6 * 6), [8, 16, 6, 6], &device);
     agrees("dense", &base, &other);
-    agrees("part of a batch", &base.clone().slice([3..6]), &other.clone().slice([3..6]));
+    agrees("part of a batch", &base.clone().narrow(0, 3, 3), &other.clone().narrow(0, 3, 3));
     agrees("some channels", &base.clone().slice([0..8, 4..9]), &other.clone().slice([0..8, 4..9]));
     let odd = [0..8, 0..16, 1..6, 0..5];
     agrees("part of the plane", &base.clone().slice(odd.clone()), &other.clone().slice(odd));
