@@ -282,6 +282,7 @@ fn files_have_one_reason() {
         ("tests", "rs"),
         ("benches", "rs"),
         ("examples", "rs"),
+        ("burn", "rs"),
         ("xtask", "rs"),
     ];
     for path in folders.into_iter().flat_map(|(folder, extension)| files(folder, extension)) {
@@ -345,10 +346,34 @@ fn the_page_is_in_order() {
     assert_eq!(right, stations);
 }
 
+/// The crate for Burn has its files in the page's table, in the order in which they use each other.
+#[test]
+fn the_crate_for_burn_is_in_order() {
+    let page = text("docs/architecture.md");
+    let section = page.split("## The crate for Burn").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let rows = section.expect("a section").lines().filter(|line| line.starts_with("| `"));
+    let order: Vec<&str> = rows
+        .flat_map(|line| line.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2))
+        .filter_map(|name| name.strip_suffix(".rs"))
+        .collect();
+    let mut sources = files("burn/src", "rs");
+    sources.retain(|path| !path.ends_with("/lib.rs"));
+    assert_eq!(sources.len(), order.len(), "{sources:?} {order:?}");
+    for path in sources {
+        let stem = Path::new(&path).file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
+        let place = order.iter().position(|name| *name == stem);
+        let before = &order[..place.unwrap_or_else(|| panic!("docs/architecture.md lacks {path}"))];
+        for other in order.iter().filter(|other| **other != stem && !before.contains(other)) {
+            let uses = code(&path).contains(&format!("crate::{other}"));
+            assert!(!uses, "{path} uses {other}, which stands after it");
+        }
+    }
+}
+
 /// Links of the pages lead to files.
 #[test]
 fn links_lead_somewhere() {
-    for page in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/architecture.md"] {
+    for page in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/architecture.md", "burn/README.md"] {
         let folder = Path::new(page).parent().expect("a folder");
         for target in text(page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));

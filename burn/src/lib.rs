@@ -85,6 +85,7 @@ mod running;
 pub use error::Error;
 pub use module::{BatchNorm, BatchNormConfig};
 pub use path::{Path, Reason};
+pub use wgpu_batchnorm;
 pub use wgpu_batchnorm::{Activation, RunningVariance, Update};
 
 #[cfg(doctest)]

@@ -8,8 +8,10 @@ use wgpu_batchnorm::{
 };
 
 use crate::error::Error;
+use crate::kernels;
+use crate::own;
 use crate::path::{Mode, Path};
-use crate::{kernels, own, running};
+use crate::running;
 
 /// Configuration of a [`BatchNorm`], as [`burn::nn::BatchNormConfig`].
 ///

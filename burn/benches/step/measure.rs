@@ -7,7 +7,7 @@ use burn::nn::BatchNorm as BurnsNorm;
 use burn::tensor::Device;
 use wgpu_batchnorm_burn::BatchNorm as OurNorm;
 
-use crate::launches;
+use crate::launches::{self, Launches};
 use crate::network::{Training, Without, training};
 use crate::options::Options;
 
@@ -23,7 +23,7 @@ const LOSS_BOUND: f32 = 1e-3;
 /// What was measured.
 pub struct Measured {
     /// Launches of one step.
-    pub launches: [usize; 3],
+    pub launches: [Launches; 3],
     /// Seconds for a step, for each turn.
     pub seconds: Vec<[f64; 3]>,
     /// The loss after the warm-up.
@@ -46,10 +46,10 @@ pub fn measure(device: &Device, options: &Options) -> Result<Measured, Box<dyn E
     if (ours - burns).abs() > LOSS_BOUND * burns.abs() {
         return Err(format!("after {WARM_UP} steps the loss of ours is {ours}, of Burn's {burns}").into());
     }
-    let mut launches = [0; 3];
+    let mut launches = [const { Launches::new() }; 3];
     for (network, launches) in networks.iter_mut().zip(&mut launches) {
         device.sync()?;
-        *launches = launches::count(|| {
+        *launches = launches::of(|| {
             network.step();
             // With fusion what nobody reads is not yet launched.
             drop(device.sync());

@@ -7,6 +7,7 @@ Options:
   --channels N  channels of the first convolution; the second has twice as many (default 16)
   --turns N     turns of each network (default 15)
   --steps N     steps in a turn (default 4)
+  --kernels     list the kernels that a step launches
 
 With Burn's fusion: as it is. Without: --no-default-features. As Burn's users have it: --features autotune.
 ";
@@ -19,13 +20,14 @@ pub struct Options {
     pub channels: usize,
     pub turns: usize,
     pub steps: usize,
+    pub kernels: bool,
 }
 
 impl Options {
     /// `None` where help was asked for.
     pub fn parse() -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
-        let mut options = Self { batch: 32, size: 32, channels: 16, turns: 15, steps: 4 };
+        let mut options = Self { batch: 32, size: 32, channels: 16, turns: 15, steps: 4, kernels: false };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             let number = match argument {
@@ -34,6 +36,10 @@ impl Options {
                 Long("channels") => &mut options.channels,
                 Long("turns") => &mut options.turns,
                 Long("steps") => &mut options.steps,
+                Long("kernels") => {
+                    options.kernels = true;
+                    continue;
+                }
                 // Cargo says so to every benchmark.
                 Long("bench") => continue,
                 Long("help") => {

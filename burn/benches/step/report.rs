@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use burn::tensor::Device;
 
+use crate::launches::sum;
 use crate::measure::{Measured, NETWORKS};
 use crate::options::Options;
 
@@ -15,7 +16,7 @@ fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
 }
 
 pub fn markdown(device: &Device, options: &Options, measured: &Measured) -> String {
-    let Options { batch, size, channels, turns, steps } = options;
+    let Options { batch, size, channels, turns, steps, .. } = options;
     let fusion = match (cfg!(feature = "fusion"), cfg!(feature = "autotune")) {
         (true, true) => "with fusion and autotune",
         (true, false) => "with fusion",
@@ -38,8 +39,8 @@ pub fn markdown(device: &Device, options: &Options, measured: &Measured) -> Stri
         let of = |turn: &[f64; 3]| 1e3 * turn[network];
         let [median, low, high] = quartiles(measured.seconds.iter().map(of).collect());
         let [in_norm, ..] = quartiles(extra(network).collect());
-        let launches = measured.launches[network];
-        let of_norm = launches.saturating_sub(measured.launches[0]);
+        let launches = sum(&measured.launches[network]);
+        let of_norm = launches.saturating_sub(sum(&measured.launches[0]));
         let loss = measured.losses[network];
         let _ = writeln!(
             text,
@@ -54,5 +55,13 @@ pub fn markdown(device: &Device, options: &Options, measured: &Measured) -> Stri
         text,
         "\nTime in batch norm, Burn's over ours: {median:.2} ({low:.2} to {high:.2}). The whole step: {step:.2}."
     );
+    if options.kernels {
+        for (name, launches) in NETWORKS.iter().zip(&measured.launches) {
+            let _ = writeln!(text, "\n{name}:\n");
+            for (kernel, count) in launches {
+                let _ = writeln!(text, "- {count} `{}`", kernel.rsplit("::").next().unwrap_or(kernel));
+            }
+        }
+    }
     text
 }
