@@ -1,0 +1,43 @@
+//! The learning rate of Inception. The paper's 0.0015 is for its network, its data and its days of training; here it
+//! is what serves the network without batch norm best, and the others get the paper's multiples of it.
+
+use std::io::Write;
+
+use crate::recipe::Recipe;
+use crate::run::{Bench, Run, RunError};
+use crate::score::Score;
+use crate::variant::Variant;
+
+/// Half a decade apart at most: finer differences are less than those between seeds.
+const CANDIDATES: [f64; 5] = [0.003, 0.006, 0.012, 0.025, 0.05];
+
+/// Part of a whole run that each candidate gets.
+const PART: usize = 2;
+
+/// A candidate and how far it came.
+pub type Tried = (f64, Score);
+
+/// The rate whose loss is least after a short run, and all that were tried.
+pub fn base_rate(bench: &Bench<'_>, seed: u64) -> Result<(f64, Vec<Tried>), RunError> {
+    let mut tried: Vec<Tried> = Vec::new();
+    for rate in CANDIDATES {
+        let recipe = Recipe::new(Variant::Inception, rate, &[]);
+        let steps = (bench.steps / PART).max(1);
+        let run = Run { name: format!("search {rate} seed {seed}"), recipe: &recipe, seed, steps };
+        if let Some(score) = bench.train(&run)?.last() {
+            tried.push((rate, *score));
+        }
+    }
+    let loss = |score: &Score| score.loss.unwrap_or(f64::INFINITY);
+    let best = tried.iter().min_by(|a, b| loss(&a.1).total_cmp(&loss(&b.1)));
+    Ok((best.map_or(CANDIDATES[0], |best| best.0), tried))
+}
+
+/// What was tried, a line each.
+pub fn describe(best: f64, tried: &[Tried], steps: usize, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "learning rate of Inception: {best}, of the least loss after {} steps", steps / PART)?;
+    for (rate, score) in tried {
+        writeln!(out, "  {rate:<6} {}", score.describe())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Line charts as SVG, on white, so that they can be read on a page of any colour.
+
+use std::error::Error;
+use std::path::Path;
+
+use plotters::prelude::*;
+
+use crate::checkpoint::write_whole;
+
+/// One coordinate system of a picture.
+#[derive(Debug)]
+pub struct Panel<'a> {
+    pub title: &'a str,
+    pub x: &'a str,
+    pub y: &'a str,
+    /// The range of y.
+    pub range: (f64, f64),
+    pub lines: Vec<Line>,
+}
+
+/// One line, or several that share a name and a colour.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// In the legend; without one, the line is a companion of another: thin and pale.
+    pub name: Option<String>,
+    pub colour: (u8, u8, u8),
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Of one panel.
+const SIZE: (u32, u32) = (760, 440);
+
+/// The panels side by side, in one file.
+pub fn draw(path: &Path, panels: &[Panel<'_>]) -> Result<(), Box<dyn Error>> {
+    let mut svg = String::new();
+    {
+        let area =
+            SVGBackend::with_string(&mut svg, (SIZE.0 * panels.len() as u32, SIZE.1)).into_drawing_area();
+        area.fill(&WHITE).map_err(|error| error.to_string())?;
+        for (panel, area) in panels.iter().zip(area.split_evenly((1, panels.len()))) {
+            draw_panel(panel, &area).map_err(|error| error.to_string())?;
+        }
+        area.present().map_err(|error| error.to_string())?;
+    }
+    write_whole(path, &[svg.as_bytes()])?;
+    Ok(())
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+type DrawError = DrawingAreaErrorKind<std::io::Error>;
+
+fn draw_panel(panel: &Panel<'_>, area: &Area<'_>) -> Result<(), DrawError> {
+    let points = || panel.lines.iter().flat_map(|line| &line.points);
+    let end = points().map(|point| point.0).fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption(panel.title, ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(44)
+        .y_label_area_size(56)
+        .build_cartesian_2d(0.0..end, panel.range.0..panel.range.1)?;
+    chart
+        .configure_mesh()
+        .x_desc(panel.x)
+        .y_desc(panel.y)
+        .light_line_style(WHITE)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .label_style(("sans-serif", 13))
+        .axis_desc_style(("sans-serif", 14))
+        .draw()?;
+    for line in &panel.lines {
+        let colour = RGBColor(line.colour.0, line.colour.1, line.colour.2);
+        let points = line.points.iter().map(|&(x, y)| (x, y.clamp(panel.range.0, panel.range.1)));
+        match &line.name {
+            None => {
+                chart.draw_series(LineSeries::new(points, colour.mix(0.3).stroke_width(1)))?;
+            }
+            Some(name) => {
+                chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?.label(name).legend(
+                    move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(3)),
+                );
+            }
+        }
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .background_style(WHITE.mix(0.85))
+        .border_style(RGBColor(190, 190, 190))
+        .label_font(("sans-serif", 13))
+        .draw()
+}
