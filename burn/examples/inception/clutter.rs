@@ -2,7 +2,7 @@
 
 use crate::digits::Style;
 
-/// In any colour on any ground, among fragments of others.
+/// In any colour on any darker ground, among fragments of others.
 pub const CLUTTERED: Style = Style {
     name: "generated digits among clutter 3x32x32",
     channels: 3,
@@ -14,6 +14,6 @@ pub const CLUTTERED: Style = Style {
     warp: 0.1,
     pen: (0.06, 0.14),
     clutter: (2, 1),
-    contrast: 0.35,
+    contrast: 0.2,
     noise: 0.06,
 };

@@ -9,6 +9,8 @@ mod block;
 mod chart;
 #[path = "../support/checkpoint.rs"]
 mod checkpoint;
+#[path = "../support/choice.rs"]
+mod choice;
 mod clutter;
 #[path = "../support/data/mod.rs"]
 mod data;

@@ -1,6 +1,7 @@
 //! One network, from its first step to its last, or from where it was left.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::optim::decay::WeightDecayConfig;
@@ -71,6 +72,9 @@ struct State {
     curve: Vec<Score>,
 }
 
+/// What a kill may cost. A checkpoint reads every tensor on its own, which takes as long as some steps.
+const CHECKPOINT: Duration = Duration::from_secs(20);
+
 /// Purpose of random numbers.
 const WEIGHTS: u64 = 0;
 
@@ -101,6 +105,7 @@ impl Bench<'_> {
         let mut feed = Feed::new(&self.data.train, run.seed, self.batch, recipe.reshuffle, recipe.distortion);
         let mut progress = Progress::new(&run.name, state.step, run.steps);
         let mut said = String::new();
+        let mut saved_at = Instant::now();
         while !state.finished {
             if self.interrupt.wanted() {
                 checkpoint.save(&state, network, &optimizer)?;
@@ -122,7 +127,10 @@ impl Bench<'_> {
                 // What is not finite does not come back: every later score would be the same.
                 state.finished = last || score.loss.is_none();
                 state.curve.push(score);
-                checkpoint.save(&state, network.clone(), &optimizer)?;
+                if state.finished || saved_at.elapsed() >= CHECKPOINT {
+                    checkpoint.save(&state, network.clone(), &optimizer)?;
+                    saved_at = Instant::now();
+                }
             }
             progress.at(state.step, &said);
         }

@@ -32,29 +32,10 @@ impl Random {
         (self.next() >> 40) as f32 / (1_u32 << 24) as f32
     }
 
-    /// In [low, high).
-    pub fn within(&mut self, low: f32, high: f32) -> f32 {
-        low + (high - low) * self.uniform()
-    }
-
-    /// Below `count`, which is not 0. The bias of the product is below `count` / 2^64.
-    pub fn below(&mut self, count: usize) -> usize {
-        ((u128::from(self.next()) * count as u128) >> 64) as usize
-    }
-
     /// Standard normal, by Box and Muller.
     pub fn normal(&mut self) -> f32 {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f32::consts::TAU * self.uniform()).cos()
-    }
-
-    /// The numbers below `count` in random order, by Fisher and Yates.
-    pub fn permutation(&mut self, count: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..count).collect();
-        for last in (1..count).rev() {
-            order.swap(last, self.below(last + 1));
-        }
-        order
     }
 }
 
@@ -77,13 +58,5 @@ mod tests {
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let square = values.iter().map(|v| v * v).sum::<f32>() / values.len() as f32;
         assert!(mean.abs() < 0.02 && (square - 1.0).abs() < 0.02, "{mean} {square}");
-    }
-
-    #[test]
-    fn a_permutation_has_every_number_once() {
-        let mut order = Random::new(&[3]).permutation(100);
-        assert_ne!(order, (0..100).collect::<Vec<_>>());
-        order.sort_unstable();
-        assert_eq!(order, (0..100).collect::<Vec<_>>());
     }
 }

@@ -47,7 +47,7 @@ fn colours(style: &Style, random: &mut Random) -> (Colour, Colour, Colour) {
     loop {
         let [from, ink] = [colour(random), colour(random)];
         let to = mix(from, colour(random), 0.4);
-        if apart(from, ink).min(apart(to, ink)) >= style.contrast {
+        if brightness(ink) - brightness(from).max(brightness(to)) >= style.contrast {
             return (from, to, ink);
         }
     }
@@ -57,10 +57,8 @@ fn colour(random: &mut Random) -> Colour {
     [random.uniform(), random.uniform(), random.uniform()]
 }
 
-/// 1 between black and white.
-fn apart(a: Colour, b: Colour) -> f32 {
-    let square: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
-    (square / 3.0).sqrt()
+fn brightness(colour: Colour) -> f32 {
+    colour.iter().sum::<f32>() / 3.0
 }
 
 fn mix(a: Colour, b: Colour, part: f32) -> Colour {

@@ -19,7 +19,7 @@ pub struct Style {
     pub pen: (f32, f32),
     /// Fragments of other digits, below this one and over it.
     pub clutter: (usize, usize),
-    /// Least distance of the digit's colour from the ground's, of 1 from black to white.
+    /// By how much the digit is brighter than the ground, at least, of 1 from black to white.
     pub contrast: f32,
     /// Standard deviation of what is added to each value.
     pub noise: f32,
