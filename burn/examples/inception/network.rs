@@ -23,6 +23,9 @@ pub struct Network {
     respond: bool,
 }
 
+/// Scores begin near 0, so that the first gradients, which at the highest rate are the largest steps of all, are small.
+const SCORES: f32 = 1e-3;
+
 impl Network {
     pub fn new(
         weights: &mut Weights<'_>,
@@ -46,13 +49,7 @@ impl Network {
             block
         });
         let blocks = blocks.collect();
-        Self {
-            stem,
-            pool,
-            blocks,
-            classifier: weights.linear([channels, CLASSES], (channels as f32).sqrt().recip(), true),
-            respond,
-        }
+        Self { stem, pool, blocks, classifier: weights.linear([channels, CLASSES], SCORES, true), respond }
     }
 
     /// What enters the linear layer.
