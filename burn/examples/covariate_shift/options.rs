@@ -22,8 +22,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             seed: 1,
-            steps: 6000,
-            rate: 0.1,
+            steps: 3000,
+            rate: 0.3,
             test: 1000,
             data: None,
             out: PathBuf::from("target/covariate_shift"),

@@ -78,8 +78,10 @@ const THRESHOLD: u8 = 127;
 impl Bench<'_> {
     /// The looks at a run, which is carried on, or was finished before.
     pub fn train(&self, name: &str, normalize: bool) -> Result<Vec<Look>, RunError> {
-        let checkpoint =
-            Checkpoint { path: self.out.join(format!("{name}.run")), settings: self.settings(normalize) };
+        let checkpoint = Checkpoint {
+            path: self.out.join(format!("{}.run", name.replace(' ', "-"))),
+            settings: self.settings(normalize),
+        };
         let saved = if self.fresh { None } else { checkpoint.load::<State>()? };
         let device = self.gpu.device.clone().autodiff();
         let mut weights = Weights { device: &device, random: Random::new(&[self.seed, WEIGHTS]) };

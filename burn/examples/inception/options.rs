@@ -37,7 +37,7 @@ impl Default for Options {
             undone: Vec::new(),
             seed: 1,
             seeds: 1,
-            steps: 1000,
+            steps: 800,
             batch: 64,
             width: 0.125,
             depth: 3,

@@ -44,7 +44,7 @@ pub fn table(results: &[Results]) -> String {
 
 /// Four digits that matter: products like 0.012 * 30 have more that do not.
 fn significant(rate: f64) -> String {
-    format!("{:.6}", rate).trim_end_matches('0').to_owned()
+    format!("{rate:.6}").trim_end_matches('0').to_owned()
 }
 
 struct Reach {

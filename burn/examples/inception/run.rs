@@ -84,8 +84,10 @@ const TEST_BATCH: usize = 250;
 impl Bench<'_> {
     /// The scores of a run, which is carried on, or was finished before.
     pub fn train(&self, run: &Run<'_>) -> Result<Vec<Score>, RunError> {
-        let checkpoint =
-            Checkpoint { path: self.out.join(format!("{}.run", run.name)), settings: self.settings(run) };
+        let checkpoint = Checkpoint {
+            path: self.out.join(format!("{}.run", run.name.replace(' ', "-"))),
+            settings: self.settings(run),
+        };
         let saved = if self.fresh { None } else { checkpoint.load::<State>()? };
         if let Some(saved) = &saved
             && saved.progress.finished

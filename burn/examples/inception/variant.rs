@@ -12,6 +12,8 @@ pub enum Variant {
     /// Not in the paper's table: its text says that the rate of BN-x5 took the original's parameters to machine
     /// infinity.
     InceptionX5,
+    /// Not in the paper: the original at the rate of BN-x30.
+    InceptionX30,
 }
 
 /// A row of the paper's figure 3.
@@ -26,7 +28,7 @@ pub struct Paper {
 }
 
 impl Variant {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Inception,
         Self::BnBaseline,
         Self::BnX5,
@@ -34,6 +36,7 @@ impl Variant {
         Self::BnX5Sigmoid,
         Self::InceptionSigmoid,
         Self::InceptionX5,
+        Self::InceptionX30,
     ];
 
     pub fn name(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Variant {
             Self::BnX5Sigmoid => "BN-x5-Sigmoid",
             Self::InceptionSigmoid => "Inception-Sigmoid",
             Self::InceptionX5 => "Inception-x5",
+            Self::InceptionX30 => "Inception-x30",
         }
     }
 
@@ -61,7 +65,7 @@ impl Variant {
         match self {
             Self::Inception | Self::BnBaseline | Self::InceptionSigmoid => 1.0,
             Self::BnX5 | Self::BnX5Sigmoid | Self::InceptionX5 => 5.0,
-            Self::BnX30 => 30.0,
+            Self::BnX30 | Self::InceptionX30 => 30.0,
         }
     }
 
@@ -76,6 +80,7 @@ impl Variant {
             Self::BnX5Sigmoid => row(None, Some(69.8)),
             Self::InceptionSigmoid => text("never learns"),
             Self::InceptionX5 => text("infinity"),
+            Self::InceptionX30 => row(None, None),
         }
     }
 
@@ -88,6 +93,7 @@ impl Variant {
             Self::BnX5Sigmoid => (148, 103, 189),
             Self::InceptionSigmoid => (255, 127, 14),
             Self::InceptionX5 => (150, 150, 150),
+            Self::InceptionX30 => (188, 143, 100),
         }
     }
 }

@@ -28,7 +28,10 @@ pub struct Line {
 }
 
 /// Of one panel.
-const SIZE: (u32, u32) = (760, 440);
+const SIZE: (u32, u32) = (860, 440);
+
+/// Beside the lines, where it hides none of them.
+const LEGEND: u32 = 215;
 
 /// The panels side by side, in one file.
 pub fn draw(path: &Path, panels: &[Panel<'_>]) -> Result<(), Box<dyn Error>> {
@@ -55,6 +58,7 @@ fn draw_panel(panel: &Panel<'_>, area: &Area<'_>) -> Result<(), DrawError> {
     let mut chart = ChartBuilder::on(area)
         .caption(panel.title, ("sans-serif", 18))
         .margin(12)
+        .margin_right(LEGEND)
         .x_label_area_size(44)
         .y_label_area_size(56)
         .build_cartesian_2d(0.0..end, panel.range.0..panel.range.1)?;
@@ -62,6 +66,8 @@ fn draw_panel(panel: &Panel<'_>, area: &Area<'_>) -> Result<(), DrawError> {
         .configure_mesh()
         .x_desc(panel.x)
         .y_desc(panel.y)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.1}"))
         .light_line_style(WHITE)
         .bold_line_style(RGBColor(225, 225, 225))
         .label_style(("sans-serif", 13))
@@ -81,9 +87,10 @@ fn draw_panel(panel: &Panel<'_>, area: &Area<'_>) -> Result<(), DrawError> {
             }
         }
     }
+    let width = chart.plotting_area().dim_in_pixel().0 as i32;
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(SeriesLabelPosition::Coordinate(width + 8, 0))
         .background_style(WHITE.mix(0.85))
         .border_style(RGBColor(190, 190, 190))
         .label_font(("sans-serif", 13))
