@@ -31,7 +31,7 @@ pub fn base_rate(bench: &Bench<'_>, seed: u64) -> Result<(f64, Vec<Tried>), RunE
             tried.push((rate, *score));
         }
     }
-    let loss = |score: &Score| score.loss.unwrap_or(f64::INFINITY);
+    let loss = |score: &Score| score.loss.unwrap_or(f32::INFINITY);
     let best = tried.iter().min_by(|a, b| loss(&a.1).total_cmp(&loss(&b.1)));
     Ok((MARGIN * best.map_or(CANDIDATES[0], |best| best.0), tried))
 }

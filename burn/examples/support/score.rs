@@ -11,8 +11,8 @@ pub struct Score {
     pub step: usize,
     pub right: usize,
     pub total: usize,
-    /// Mean cross entropy; none where it is not finite.
-    pub loss: Option<f64>,
+    /// Mean cross entropy; none where it is not finite. An f32, which JSON brings back bit for bit.
+    pub loss: Option<f32>,
 }
 
 impl Score {
@@ -24,7 +24,7 @@ impl Score {
     /// A batch more.
     pub fn add(&mut self, logits: Tensor<2>, labels: &[u8]) -> Result<(), String> {
         let scores: Vec<f32> = logits.into_data().try_into_vec().map_err(|error| format!("{error:?}"))?;
-        let mut sum = self.loss.map(|loss| loss * self.total as f64);
+        let mut sum = self.loss.map(|loss| f64::from(loss) * self.total as f64);
         for (scores, &label) in scores.chunks_exact(CLASSES).zip(labels) {
             let label = usize::from(label);
             // A score that is not a number is above none: such a network is right about nothing.
@@ -36,7 +36,7 @@ impl Score {
             sum = sum.filter(|_| loss.is_finite()).map(|sum| sum + loss);
             self.total += 1;
         }
-        self.loss = sum.map(|sum| sum / self.total as f64);
+        self.loss = sum.map(|sum| (sum / self.total as f64) as f32);
         Ok(())
     }
 
