@@ -80,19 +80,23 @@ fn draw_panel(panel: &Panel<'_>, area: &Area<'_>) -> Result<(), DrawError> {
             None => {
                 chart.draw_series(LineSeries::new(points, colour.mix(0.3).stroke_width(1)))?;
             }
-            Some(name) => {
-                chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?.label(name).legend(
-                    move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(3)),
-                );
+            Some(_) => {
+                chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
             }
         }
     }
-    let width = chart.plotting_area().dim_in_pixel().0 as i32;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::Coordinate(width + 8, 0))
-        .background_style(WHITE.mix(0.85))
-        .border_style(RGBColor(190, 190, 190))
-        .label_font(("sans-serif", 13))
-        .draw()
+    legend(panel, area)
+}
+
+/// Beside the plot by hand: the library clips what its own legend has outside of it.
+fn legend(panel: &Panel<'_>, area: &Area<'_>) -> Result<(), DrawError> {
+    let left = (SIZE.0 - LEGEND + 10) as i32;
+    let named = panel.lines.iter().filter_map(|line| line.name.as_ref().map(|name| (name, line.colour)));
+    for (row, (name, (red, green, blue))) in (0..).zip(named) {
+        let y = 52 + 20 * row;
+        let colour = RGBColor(red, green, blue);
+        area.draw(&PathElement::new(vec![(left, y), (left + 18, y)], colour.stroke_width(3)))?;
+        area.draw(&Text::new(name.as_str(), (left + 24, y - 7), ("sans-serif", 13).into_font()))?;
+    }
+    Ok(())
 }
