@@ -1,0 +1,189 @@
+//! One network, from its first step to its last, or from where it was left.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::loss::cross_entropy_with_logits;
+use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::data::images::{Dataset, Images};
+use crate::gpu::Gpu;
+use crate::interrupt::Interrupt;
+use crate::network::{Network, Output, UNITS};
+use crate::percentiles::percentiles;
+use crate::progress::Progress;
+use crate::random::Random;
+use crate::score::{Score, one_hot};
+use crate::weights::Weights;
+
+/// What both runs have in common.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    pub gpu: &'a Gpu,
+    pub data: &'a Dataset,
+    pub seed: u64,
+    pub steps: usize,
+    /// Steps between two looks at the test images.
+    pub every: usize,
+    pub rate: f64,
+    pub out: &'a Path,
+    pub fresh: bool,
+    pub interrupt: &'a Interrupt,
+}
+
+/// The network after some steps.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Look {
+    pub score: Score,
+    /// Of the inputs to each sigmoid of the last hidden layer.
+    pub percentiles: Vec<[f32; 3]>,
+}
+
+/// Why a run has no curve.
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error("stopped; the same command goes on from here")]
+    Interrupted,
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("reading from the device: {0}")]
+    Device(String),
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    step: usize,
+    finished: bool,
+    looks: Vec<Look>,
+}
+
+/// The paper's.
+pub const BATCH: usize = 60;
+
+/// What a kill may cost. A checkpoint reads every tensor on its own, which takes as long as many steps.
+const CHECKPOINT: Duration = Duration::from_secs(10);
+
+/// Purposes of random numbers.
+const WEIGHTS: u64 = 0;
+const ORDER: u64 = 1;
+
+/// Values above it are 1, others 0: the paper's images are binary.
+const THRESHOLD: u8 = 127;
+
+impl Bench<'_> {
+    /// The looks at a run, which is carried on, or was finished before.
+    pub fn train(&self, name: &str, normalize: bool) -> Result<Vec<Look>, RunError> {
+        let checkpoint = Checkpoint {
+            path: self.out.join(format!("{}.run", name.replace(' ', "-"))),
+            settings: self.settings(normalize),
+        };
+        let saved = if self.fresh { None } else { checkpoint.load::<State>()? };
+        let device = self.gpu.device.clone().autodiff();
+        let mut weights = Weights { device: &device, random: Random::new(&[self.seed, WEIGHTS]) };
+        let mut network = Network::new(&mut weights, self.data.train.size(), normalize);
+        let mut optimizer = SgdConfig::new().init();
+        let mut state = State::default();
+        if let Some(mut saved) = saved {
+            state = std::mem::take(&mut saved.progress);
+            if state.finished {
+                return Ok(state.looks);
+            }
+            (network, optimizer) = saved.restore(network, optimizer)?;
+        }
+
+        let mut order = Order::new(self.data.train.len(), self.seed);
+        let mut progress = Progress::new(name, state.step, self.steps);
+        let mut said = String::new();
+        let mut saved_at = Instant::now();
+        while !state.finished {
+            if self.interrupt.wanted() {
+                checkpoint.save(&state, network, &optimizer)?;
+                return Err(RunError::Interrupted);
+            }
+            let chosen = order.batch(state.step);
+            let labels: Vec<u8> = chosen.iter().map(|&index| self.data.train.labels[index]).collect();
+            let images = Tensor::from_data(binary(&self.data.train, chosen.iter().copied()), &device);
+            let scores = network.forward(images).scores;
+            let loss = cross_entropy_with_logits(scores, Tensor::from_data(one_hot(&labels), &device));
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            network = optimizer.step(self.rate, network, gradients);
+            state.step += 1;
+
+            state.finished = state.step == self.steps;
+            if state.finished || state.step.is_multiple_of(self.every) {
+                let look = self.look(&network, state.step)?;
+                said = look.score.describe();
+                state.looks.push(look);
+                if state.finished || saved_at.elapsed() >= CHECKPOINT {
+                    checkpoint.save(&state, network.clone(), &optimizer)?;
+                    saved_at = Instant::now();
+                }
+            }
+            progress.at(state.step, &said);
+        }
+        progress.end(state.step, &said);
+        Ok(state.looks)
+    }
+
+    /// At all test images, with running statistics.
+    fn look(&self, network: &Network, step: usize) -> Result<Look, RunError> {
+        let test = &self.data.test;
+        let images = Tensor::from_data(binary(test, 0..test.len()), &self.gpu.device);
+        let Output { last_inputs, scores } = network.valid().forward(images);
+        let mut score = Score::new(step);
+        score.add(scores, &test.labels).map_err(RunError::Device)?;
+        let inputs: Vec<f32> =
+            last_inputs.into_data().try_into_vec().map_err(|error| RunError::Device(format!("{error:?}")))?;
+        Ok(Look { score, percentiles: percentiles(&inputs, UNITS) })
+    }
+
+    fn settings(&self, normalize: bool) -> Vec<String> {
+        vec![
+            format!("data {}", self.data.name),
+            format!("test images {}", self.data.test.len()),
+            format!("batch norm {normalize}"),
+            format!("learning rate {}", self.rate),
+            format!("steps {}", self.steps),
+            format!("tested every {}", self.every),
+            format!("seed {}", self.seed),
+            format!("device {}", self.gpu.name),
+        ]
+    }
+}
+
+fn binary(images: &Images, chosen: impl ExactSizeIterator<Item = usize>) -> TensorData {
+    let count = chosen.len();
+    let value = |&value: &u8| f32::from(u8::from(value > THRESHOLD));
+    let values: Vec<f32> = chosen.flat_map(|index| images.image(index).iter().map(value)).collect();
+    TensorData::new(values, [count, images.size()])
+}
+
+/// Images in a new order every epoch, which follows from the seed and the epoch.
+struct Order {
+    count: usize,
+    seed: u64,
+    epoch: Option<(usize, Vec<usize>)>,
+}
+
+impl Order {
+    fn new(count: usize, seed: u64) -> Self {
+        Self { count, seed, epoch: None }
+    }
+
+    fn batch(&mut self, step: usize) -> Vec<usize> {
+        let batches = self.count / BATCH;
+        let (epoch, number) = (step / batches, step % batches);
+        let order = match self.epoch.take() {
+            Some((known, order)) if known == epoch => order,
+            _ => Random::new(&[self.seed, ORDER, epoch as u64]).permutation(self.count),
+        };
+        let chosen = order[number * BATCH..][..BATCH].to_vec();
+        self.epoch = Some((epoch, order));
+        chosen
+    }
+}
