@@ -57,6 +57,7 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `autotune` | off | Burn's, for the benchmark of this crate |
+//! | `browser` | off | where Burn's random numbers come from on `wasm32-unknown-unknown`, if the application does not say so |
 //! | `fusion` | on | has to be on exactly where Burn's `fusion` is, which is on by default as well |
 //!
 //! # Versions
