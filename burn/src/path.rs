@@ -27,7 +27,6 @@ use crate::plans::{Operation, prepared};
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Path {
     /// The kernels of wgpu-batchnorm.
     Kernels,
@@ -36,6 +35,13 @@ pub enum Path {
 }
 
 /// Why the kernels do not serve.
+///
+/// ```
+/// use burn::tensor::DType;
+/// use wgpu_batchnorm_burn::Reason;
+///
+/// assert_eq!(Reason::Dtype(DType::BF16).to_string(), "the kernels have f32 and f16, not BF16");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
