@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::DType;
 use burn_cubecl::CubeBackend;
-use burn_cubecl::kernel::{cast, into_contiguous};
+use burn_cubecl::kernel::cast;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::CubeCount;
 use cubecl::ir::attributes::BufferIOAttr;
@@ -41,6 +41,18 @@ impl Buffers {
         let found = self.0.iter().find(|(of, _)| *of == role);
         &found.expect("a plan's arguments are given or made before its launches").1
     }
+
+    /// Whether some of them is the same memory, in part at least.
+    fn overlap(&self, handle: &Handle) -> bool {
+        let range = |handle: &Handle| {
+            let start = handle.offset_start.unwrap_or(0);
+            start..start + handle.size_in_used()
+        };
+        self.0.iter().any(|(_, other)| {
+            let (a, b) = (range(handle), range(other));
+            handle.memory.descriptor() == other.memory.descriptor() && a.start < b.end && b.start < a.end
+        })
+    }
 }
 
 impl Call {
@@ -63,40 +75,46 @@ impl Call {
             })
             .expect("Path is asked before: the row-major tensor has a plan");
         let x = order.lay(x);
-        let given =
-            vec![(Role::X, x.handle.clone()), (Role::Gamma, parameter(gamma)), (Role::Beta, parameter(beta))];
-        let call = Self { x, order, prepared, given: Buffers(given) };
+        let given = Buffers(vec![(Role::X, x.handle.clone())]);
+        let call = Self { x, order, prepared, given };
+        let call = call.with_parameter(Role::Gamma, gamma).with_parameter(Role::Beta, beta);
         match residual {
             Optional::Absent => call,
-            Optional::Given(residual) => {
-                let residual = call.like_x(residual);
-                call.with(Role::Residual, residual)
-            }
+            Optional::Given(residual) => call.with_tensor(Role::Residual, residual),
         }
     }
 
     pub(crate) fn with_running(self, Running { mean, var }: Running<CubeBackend>) -> Self {
-        self.with(Role::RunningMean, parameter(mean)).with(Role::RunningVar, parameter(var))
+        self.with_parameter(Role::RunningMean, mean).with_parameter(Role::RunningVar, var)
     }
 
     pub(crate) fn with_saved(self, saved: CubeTensor) -> Self {
-        self.with(Role::Saved, into_contiguous(saved).handle)
+        self.with_parameter(Role::Saved, saved)
     }
 
     pub(crate) fn with_dy(self, dy: CubeTensor) -> Self {
-        let dy = self.like_x(dy);
-        self.with(Role::Dy, dy)
-    }
-
-    fn with(mut self, role: Role, handle: Handle) -> Self {
-        self.given.0.push((role, handle));
-        self
+        self.with_tensor(Role::Dy, dy)
     }
 
     /// Value by value beside x.
-    fn like_x(&self, tensor: CubeTensor) -> Handle {
-        let tensor = if tensor.dtype == self.x.dtype { tensor } else { cast(tensor, self.x.dtype) };
-        self.order.lay(tensor).handle
+    fn with_tensor(self, role: Role, tensor: CubeTensor) -> Self {
+        let (order, dtype) = (self.order.clone(), self.x.dtype);
+        self.with(role, tensor, &order, dtype)
+    }
+
+    /// Numbers of each channel, as the kernels read them.
+    fn with_parameter(self, role: Role, tensor: CubeTensor) -> Self {
+        let order = Order::row_major(tensor.meta.num_dims());
+        self.with(role, tensor, &order, DType::F32)
+    }
+
+    fn with(mut self, role: Role, tensor: CubeTensor, order: &Order, dtype: DType) -> Self {
+        let tensor = if tensor.dtype == dtype { tensor } else { cast(tensor, dtype) };
+        let tensor = order.lay(tensor);
+        // All are bound as writable, and WebGPU has no memory bound so twice.
+        let apart = if self.given.overlap(&tensor.handle) { order.lay(tensor.copy()) } else { tensor };
+        self.given.0.push((role, apart.handle));
+        self
     }
 
     /// Makes the buffers that are written, and launches.
@@ -164,12 +182,6 @@ impl Results {
         let dims: &Dims = self.x.meta.shape();
         dims[layout::CHANNEL_AXIS]
     }
-}
-
-/// A number for each channel, as the kernels read it.
-fn parameter(tensor: CubeTensor) -> Handle {
-    let tensor = if tensor.dtype == DType::F32 { tensor } else { cast(tensor, DType::F32) };
-    into_contiguous(tensor).handle
 }
 
 /// Some bytes of a buffer.

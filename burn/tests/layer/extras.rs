@@ -48,6 +48,23 @@ fn a_residual_alone() {
     assert_eq!(numbers(residual.grad(&grads).expect("it asks for it")), numbers(dy));
 }
 
+/// Two tensors may be one: it is read twice.
+#[test]
+fn one_tensor_in_two_places() {
+    let device = training_device();
+    let (mut ours, mut burns) = layers(6, &device);
+    (ours.beta, burns.beta) = (ours.gamma.clone(), burns.gamma.clone());
+    let ours = ours.with_activation(Activation::Sigmoid);
+    let inputs = || tensor::<4>(&values(1, LEN), DIMS, &device).require_grad();
+    let (our_x, burn_x) = (inputs(), inputs());
+    let our_y = ours.forward_residual(our_x.clone(), our_x.clone());
+    let burn_y = burn::tensor::activation::sigmoid(burns.forward(burn_x.clone()) + burn_x.clone());
+    let our_dx = our_x.grad(&our_y.clone().powi_scalar(2).sum().backward()).expect("x asks for it");
+    let burn_dx = burn_x.grad(&burn_y.clone().powi_scalar(2).sum().backward()).expect("x asks for it");
+    assert_close("y", &numbers(our_y), &numbers(burn_y), 2e-5);
+    assert_close("dx", &numbers(our_dx), &numbers(burn_dx), 2e-5);
+}
+
 /// Every activation, against the one that Burn's operations compose.
 #[test]
 fn each_activation_is_its_composition() {
