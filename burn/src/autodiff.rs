@@ -96,7 +96,8 @@ enum Statistics<B: Backend> {
 /// What the backward pass needs. Tensors of the graph may be computed again.
 #[derive(Clone, Debug)]
 struct State<B: Backend> {
-    x: NodeId,
+    /// Where the backward pass looks at its values.
+    x: Option<NodeId>,
     gamma: NodeId,
     beta: NodeId,
     /// Where an activation needs z.
@@ -123,8 +124,9 @@ impl<B: BatchNormOps, const N: usize> Backward<B, N> for BatchNormNode {
             Gradients { dx: asks(0), dgamma: asks(1), dbeta: asks(2), dresidual: asks(3) && !is_dy };
         if gradients != Gradients::NONE {
             let mut of = |node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node);
-            let inputs =
-                Inputs { x: of(x), gamma: of(gamma), beta: of(beta), residual: residual.map(of).into() };
+            // Else dy has its shape.
+            let x = x.map_or_else(|| dy.clone(), &mut of);
+            let inputs = Inputs { x, gamma: of(gamma), beta: of(beta), residual: residual.map(of).into() };
             let InputGradients { dx, dgamma, dbeta, dresidual } = match statistics {
                 Statistics::Batch(saved) => {
                     B::batch_norm_training_backward(inputs, saved, dy, layer, gradients)
@@ -172,13 +174,16 @@ fn record_with<B: BatchNormOps, C: CheckpointStrategy, T, const N: usize>(
 ) -> (FloatTensor<Autodiff<B, C>>, T) {
     match Backward::<B, N>::prepare::<C>(BatchNormNode, parents).compute_bound().stateful() {
         OpsKind::Tracked(mut prep) => {
-            let [x, gamma, beta] =
-                [&inputs.x, &inputs.gamma, &inputs.beta].map(|tensor| prep.checkpoint(tensor));
+            let [gamma, beta] = [&inputs.gamma, &inputs.beta].map(|tensor| prep.checkpoint(tensor));
             let residual = match &inputs.residual {
                 Optional::Given(residual) if acts(&layer) => Some(prep.checkpoint(residual)),
                 _ => None,
             };
+            let x = inputs.x.clone();
+            let gamma_is_tracked = inputs.gamma.is_tracked();
             let (y, statistics, rest) = forward(inputs.without_graph());
+            let needed = matches!(statistics, Statistics::Batch(_)) || acts(&layer) || gamma_is_tracked;
+            let x = needed.then(|| prep.checkpoint(&x));
             (prep.finish(State { x, gamma, beta, residual, statistics, layer }, y), rest)
         }
         OpsKind::UnTracked(prep) => {

@@ -75,8 +75,8 @@ impl Call {
             })
             .expect("Path is asked before: the row-major tensor has a plan");
         let x = order.lay(x);
-        let given = Buffers(vec![(Role::X, x.handle.clone())]);
-        let call = Self { x, order, prepared, given };
+        let call = Self { x: x.clone(), order, prepared, given: Buffers(Vec::new()) };
+        let call = call.with_tensor(Role::X, x);
         let call = call.with_parameter(Role::Gamma, gamma).with_parameter(Role::Beta, beta);
         match residual {
             Optional::Absent => call,
@@ -109,6 +109,9 @@ impl Call {
     }
 
     fn with(mut self, role: Role, tensor: CubeTensor, order: &Order, dtype: DType) -> Self {
+        if !self.prepared.asks_for(role) {
+            return self;
+        }
         let tensor = if tensor.dtype == dtype { tensor } else { cast(tensor, dtype) };
         let tensor = order.lay(tensor);
         // All are bound as writable, and WebGPU has no memory bound so twice.

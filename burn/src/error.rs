@@ -40,6 +40,19 @@ pub enum Error {
         /// The layer's channels.
         needs: usize,
     },
+    /// A parameter or a running statistic has not one number for each channel.
+    #[error("{name}: has {got} numbers, needs one for each of {needs} channels")]
+    PerChannel {
+        /// Which.
+        name: &'static str,
+        /// How many it has.
+        got: usize,
+        /// The length of gamma.
+        needs: usize,
+    },
+    /// The activation has numbers that make none.
+    #[error("{0}")]
+    Activation(wgpu_batchnorm::Error),
     /// The residual is added value by value.
     #[error("residual: is {got:?}, needs the dimensions of the input, {needs:?}")]
     Residual {

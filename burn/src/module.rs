@@ -10,7 +10,7 @@ use wgpu_batchnorm::{
 use crate::error::Error;
 use crate::kernels;
 use crate::own;
-use crate::path::{Mode, Path};
+use crate::path::{Mode, Path, Reason};
 use crate::running;
 
 /// Configuration of a [`BatchNorm`], as [`burn::nn::BatchNormConfig`].
@@ -174,7 +174,8 @@ impl BatchNorm {
     ///
     /// # Errors
     /// [`Error::Rank`] and [`Error::Channels`] for an input that is not `[batch, channels, ...]`; [`Error::Residual`]
-    /// for a residual of another shape than the input.
+    /// for a residual of another shape than the input; [`Error::PerChannel`] and [`Error::Activation`] for a layer that is
+    /// none.
     pub fn try_forward<const D: usize>(
         &self,
         input: Tensor<D>,
@@ -189,12 +190,19 @@ impl BatchNorm {
             }
             Some(_) => {}
         }
+        self.check_lengths(channels)?;
         if let Some(residual) = residual.as_ref().filter(|residual| residual.dims() != dims) {
             return Err(Error::Residual { got: residual.dims().to_vec(), needs: dims.to_vec() });
         }
+        // Quantized ones as numbers; others are left as they are.
+        let input = input.dequantize();
+        let residual = residual.map(|residual| own::of_type(residual.dequantize(), input.dtype()));
+        let (gamma, beta) = (self.gamma.val().dequantize(), self.beta.val().dequantize());
         let (mode, layer) = (self.mode(&input), self.layer());
         let path = self.path_of(&input, residual.is_some());
-        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        if let Path::Burn(Reason::Layer(error @ wgpu_batchnorm::Error::Activation { .. })) = path {
+            return Err(Error::Activation(error));
+        }
         Ok(match (mode, path) {
             (Mode::Training, path) => {
                 running::exchange(&self.running_mean, &self.running_var, &input.device(), |old| match path {
@@ -204,8 +212,8 @@ impl BatchNorm {
             }
             (Mode::Inference, path) => {
                 let device = input.device();
-                let running =
-                    [&self.running_mean, &self.running_var].map(|state| state.value().to_device(&device));
+                let running = [&self.running_mean, &self.running_var]
+                    .map(|state| state.value().to_device(&device).dequantize());
                 match path {
                     Path::Kernels => kernels::inference(input, [gamma, beta], running, residual, layer),
                     Path::Burn(_) => {
@@ -216,7 +224,22 @@ impl BatchNorm {
         })
     }
 
-    /// Which implementation takes an input like this one.
+    fn check_lengths(&self, needs: usize) -> Result<(), Error> {
+        let lengths = [
+            ("beta", self.beta.shape()),
+            ("running_mean", self.running_mean.value().shape()),
+            ("running_var", self.running_var.value().shape()),
+        ];
+        for (name, shape) in lengths {
+            let [got] = shape.dims();
+            if got != needs {
+                return Err(Error::PerChannel { name, got, needs });
+            }
+        }
+        Ok(())
+    }
+
+    /// Which implementation takes an input like this one, with or without a residual.
     pub fn path<const D: usize>(&self, input: &Tensor<D>) -> Path {
         self.path_of(input, false)
     }

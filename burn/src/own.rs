@@ -1,8 +1,8 @@
 //! The layer by Burn's own operations, where the kernels do not serve: the same options, the same answer.
 
-use burn::tensor::Tensor;
 use burn::tensor::activation::{leaky_relu, relu, sigmoid, silu, tanh};
 use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::{DType, FloatDType, Tensor};
 use wgpu_batchnorm::{Activation, Layer, RunningVariance, Update};
 
 /// The output, and the new running mean and variance.
@@ -15,9 +15,13 @@ pub(crate) fn training<const D: usize>(
     epsilon: f64,
 ) -> (Tensor<D>, [Tensor<1>; 2]) {
     let dims = input.dims();
-    let values = dims.iter().product::<usize>() / dims[1].max(1);
+    if dims.contains(&0) {
+        return (input, [mean, var]);
+    }
+    let values = dims.iter().product::<usize>() / dims[1];
+    let [gamma, beta] = like(&input, [gamma, beta]);
     let result = batch_norm_train(input, gamma, beta, epsilon);
-    let new = [result.mean.detach(), result.variance.detach()];
+    let new = like(&mean, [result.mean.detach(), result.variance.detach()]);
     (tail(result.output, residual, layer.activation), updated([mean, var], new, values, layer))
 }
 
@@ -30,7 +34,18 @@ pub(crate) fn inference<const D: usize>(
     layer: Layer,
     epsilon: f64,
 ) -> Tensor<D> {
+    let ([gamma, beta], [mean, var]) = (like(&input, [gamma, beta]), like(&input, [mean, var]));
     tail(batch_norm(input, gamma, beta, mean, var, epsilon), residual, layer.activation)
+}
+
+/// Of the same type: Burn's operations do not mix them.
+fn like<const D: usize>(tensor: &Tensor<D>, others: [Tensor<1>; 2]) -> [Tensor<1>; 2] {
+    others.map(|other| of_type(other, tensor.dtype()))
+}
+
+/// As it is, where it is of that type.
+pub(crate) fn of_type<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if tensor.dtype() == dtype { tensor } else { tensor.cast(FloatDType::from(dtype)) }
 }
 
 fn updated(
@@ -89,6 +104,77 @@ fn tail<const D: usize>(z: Tensor<D>, residual: Option<Tensor<D>>, activation: A
             let inner =
                 (z.clone().powi_scalar(3) * 0.044_715 + z.clone()) * (2.0 / std::f64::consts::PI).sqrt();
             z * 0.5 * (tanh(inner) + 1.0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, DeviceKind, Distribution};
+    use wgpu_batchnorm::{RunningStatistics, RunningTarget};
+
+    use super::*;
+    use crate::kernels;
+
+    type Layered = fn(
+        Tensor<3>,
+        [Tensor<1>; 2],
+        [Tensor<1>; 2],
+        Option<Tensor<3>>,
+        Layer,
+    ) -> (Tensor<3>, [Tensor<1>; 2]);
+
+    /// y, the gradients by x, the residual, gamma and beta, the new running statistics.
+    fn results(
+        training: Layered,
+        inputs: &[Tensor<3>; 3],
+        channels: &[Tensor<1>; 4],
+        layer: Layer,
+    ) -> Vec<Vec<f32>> {
+        let [x, residual, dy] = inputs.clone();
+        let [gamma, beta, mean, var] = channels.clone();
+        let (x, residual) = (x.require_grad(), residual.require_grad());
+        let (gamma, beta) = (gamma.require_grad(), beta.require_grad());
+        let affine = [gamma.clone(), beta.clone()];
+        let (y, [mean, var]) = training(x.clone(), affine, [mean, var], Some(residual.clone()), layer);
+        let grads = (y.clone() * dy).sum().backward();
+        let numbers = |tensor: Tensor<1>| tensor.into_data().try_to_vec().expect("f32");
+        let flat = |tensor: Tensor<3>| numbers(tensor.flatten(0, 2));
+        vec![
+            flat(y),
+            flat(x.grad(&grads).expect("x asks for it")),
+            flat(residual.grad(&grads).expect("the residual asks for it")),
+            numbers(gamma.grad(&grads).expect("gamma asks for it")),
+            numbers(beta.grad(&grads).expect("beta asks for it")),
+            numbers(mean),
+            numbers(var),
+        ]
+    }
+
+    /// Every activation, every convention: Burn's operations give what the kernels give, to rounding.
+    #[test]
+    fn both_ways_are_the_same_layer() {
+        let device = Device::wgpu(DeviceKind::DefaultDevice).autodiff();
+        let random = || Tensor::<3>::random([5, 4, 9], Distribution::Normal(0.3, 1.5), &device).detach();
+        let inputs = [random(), random(), random()];
+        let channel = || Tensor::<1>::random([4], Distribution::Normal(1.0, 0.4), &device).detach();
+        let channels = [channel(), channel(), channel(), channel().abs().detach()];
+        let by_burn: Layered = |x, affine, running, residual, layer| {
+            training(x, affine, running, residual, layer, layer.eps.into())
+        };
+        for activation in Activation::EACH {
+            for variance in [RunningVariance::Biased, RunningVariance::Unbiased] {
+                for update in [Update::Always, Update::IfChannelFinite, Update::IfLayerFinite] {
+                    let target = RunningTarget::Fresh;
+                    let running = RunningStatistics { variance, update, target, ..Default::default() };
+                    let layer = Layer { activation, running: Some(running), ..Layer::default() };
+                    let ours = results(kernels::training, &inputs, &channels, layer);
+                    let burns = results(by_burn, &inputs, &channels, layer);
+                    for (ours, burns) in ours.iter().flatten().zip(burns.iter().flatten()) {
+                        assert!((ours - burns).abs() < 2e-4, "{layer:?}: {ours} and {burns}");
+                    }
+                }
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::plans::{Operation, prepared};
 /// let layer = BatchNormConfig::new(64).init(&device);
 /// let input = Tensor::<4>::zeros([32, 64, 28, 28], &device);
 /// match layer.path(&input) {
-///     Path::Kernels => println!("one or two launches"),
+///     Path::Kernels => println!("a few launches"),
 ///     Path::Burn(reason) => println!("Burn's own operations: {reason}"),
 /// }
 /// ```

@@ -24,6 +24,12 @@ pub(crate) struct Prepared {
     pub(crate) buffers: Vec<Vec<(Role, bool)>>,
 }
 
+impl Prepared {
+    pub(crate) fn asks_for(&self, role: Role) -> bool {
+        self.plan.arguments().iter().any(|argument| argument.role == role)
+    }
+}
+
 /// Networks have some hundred layers; batches of ever new sizes would fill the memory.
 const MOST: usize = 1024;
 

@@ -13,14 +13,14 @@ pub(crate) fn exchange<T>(
     device: &Device,
     step: impl FnOnce([Tensor<1>; 2]) -> (T, [Tensor<1>; 2]),
 ) -> T {
-    // What Burn's own layer has left to this thread, before it became this one.
-    drop((mean.value_sync(), var.value_sync()));
+    // What Burn's own layer has left to its threads, before it became this one: this adds it up.
+    drop((mean.valid(), var.valid()));
     let mut result = None;
     replace(mean, |old_mean| {
         let mut new_mean = None;
-        let old_mean = old_mean.to_device(device);
+        let old_mean = old_mean.to_device(device).dequantize();
         replace(var, |old_var| {
-            let (output, [mean, var]) = step([old_mean, old_var.to_device(device)]);
+            let (output, [mean, var]) = step([old_mean, old_var.to_device(device).dequantize()]);
             result = Some(output);
             new_mean = Some(mean.detach());
             var.detach()

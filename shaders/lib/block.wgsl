@@ -17,9 +17,11 @@ struct Walk {
 fn walk_from(block: u32, begin: u32, end: u32, local: u32) -> Walk {
     let index = begin + local;
     let row = index / params.run;
-    let position = index - row * params.run;
-    // The last block of a row may be narrower than the others.
-    let taken = local < params.stride && block * params.run + position < params.row;
+    let place = index - row * params.run;
+    // The last block of a row may be narrower than the others: beyond it nothing is read, of no channel either.
+    let inside = block * params.run + place < params.row;
+    let taken = local < params.stride && inside;
+    let position = select(0u, place, inside);
     let address = params.first + row * params.row + block * params.run + position;
     return Walk(select(end, index, taken), address, position);
 }

@@ -65,31 +65,6 @@ fn one_tensor_in_two_places() {
     assert_close("dx", &numbers(our_dx), &numbers(burn_dx), 2e-5);
 }
 
-/// Every activation, against the one that Burn's operations compose.
-#[test]
-fn each_activation_is_its_composition() {
-    let device = training_device();
-    for activation in Activation::EACH {
-        let run = |one_value_per_channel: bool| {
-            let dims = if one_value_per_channel { [1, 6, 1, 1] } else { DIMS };
-            let layer = layers(6, &device).0.with_activation(activation);
-            numbers(layer.forward(tensor(&values(1, dims.iter().product()), dims, &device)))
-        };
-        assert!(run(false).iter().all(|y| y.is_finite()));
-        // Beta, through the activation of the other path.
-        let expected = run(true);
-        let plain = layers(6, &device).0.beta.val();
-        let by_kernels = {
-            let mut layer = layers(6, &device).0.with_activation(activation);
-            layer.gamma = Param::from_tensor(Tensor::zeros([6], &device));
-            numbers(layer.forward(tensor(&values(1, LEN), DIMS, &device)))
-        };
-        let per_channel: Vec<f64> = (0..6).map(|channel| by_kernels[channel * 25]).collect();
-        assert_close(activation.name(), &per_channel, &expected, 1e-5);
-        drop(plain);
-    }
-}
-
 #[test]
 fn pytorchs_running_variance_is_the_unbiased_one() {
     let device = training_device();
@@ -117,6 +92,23 @@ fn a_nan_stays_out_of_the_running_statistics_by_wish() {
         assert_eq!(mean[1] == 0.0, is_kept, "{update:?}: the NaN's channel, {mean:?}");
         assert_eq!(mean[0] != 0.0, has_moved, "{update:?}: another one, {mean:?}");
     }
+}
+
+/// A layer that was put together by hand.
+#[test]
+fn a_layer_that_is_none_is_refused() {
+    let device = training_device();
+    let x = || Tensor::<4>::zeros([2, 6, 3, 3], &device);
+    let mut layer = BatchNormConfig::new(6).init(&device);
+    layer.running_mean = burn::module::RunningState::new(Tensor::zeros([3], &device));
+    let expected = Error::PerChannel { name: "running_mean", got: 3, needs: 6 };
+    assert_eq!(layer.try_forward(x(), None).err(), Some(expected));
+    let mut layer = BatchNormConfig::new(6).init(&device);
+    layer.beta = Param::from_tensor(Tensor::zeros([1], &device));
+    let expected = Error::PerChannel { name: "beta", got: 1, needs: 6 };
+    assert_eq!(layer.try_forward(x(), None).err(), Some(expected));
+    let layer = BatchNormConfig::new(6).init(&device).with_activation(Activation::Clamp { lo: 1.0, hi: 0.0 });
+    assert!(matches!(layer.try_forward(x(), None), Err(Error::Activation(_))));
 }
 
 #[test]

@@ -5,7 +5,6 @@ mod drop_in;
 mod exact;
 mod extras;
 mod f16;
-mod launches;
 mod layouts;
 mod paths;
 mod record;

@@ -46,4 +46,8 @@ fn an_empty_batch_is_burns() {
     let x = Tensor::<4>::zeros([0, 6, 5, 5], &device());
     assert_eq!(layer.path(&x), Path::Burn(Reason::Empty));
     assert_eq!(layer.forward(x).dims(), [0, 6, 5, 5]);
+    // In training it changes nothing.
+    let (layer, _) = layers(6, &training_device());
+    assert_eq!(layer.forward(Tensor::<4>::zeros([0, 6, 5, 5], &training_device())).dims(), [0, 6, 5, 5]);
+    assert_eq!(numbers(layer.running_mean.value_sync()), [0.0; 6]);
 }

@@ -85,6 +85,21 @@ fn a_pending_update_is_taken_over() {
     crate::case::assert_close("running_mean", &mean, &numbers(expected.running_mean.value_sync()), 1e-5);
 }
 
+/// Nor is it found again later, on top of ours, where it was another thread that left it.
+#[test]
+fn a_pending_update_of_another_thread_is_taken_over_once() {
+    let device = training_device();
+    let (_, burns) = layers(1, &device);
+    let layer = burns.clone();
+    let thread_device = device.clone();
+    let batch = |device: &burn::tensor::Device| tensor::<2>(&[1.0, 3.0], [2, 1], device);
+    std::thread::spawn(move || drop(layer.forward(batch(&thread_device)))).join().expect("no panic");
+    let ours = BatchNorm::from(burns);
+    ours.forward(batch(&device));
+    let mean = numbers(ours.valid().running_mean.value());
+    crate::case::assert_close("running_mean", &mean, &[2.0 * (1.0 - 0.81)], 1e-5);
+}
+
 #[test]
 fn it_shows_itself_as_burns_does() {
     let (ours, burns) = layers(6, &device());
