@@ -5,10 +5,14 @@ use std::path::PathBuf;
 
 use lexopt::prelude::{Long, Short, ValueExt};
 
+use crate::positive::positive;
+use crate::seeds::Seeds;
+use crate::whole::whole;
+
 /// What the user asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    pub seed: u64,
+    pub seeds: Seeds,
     pub steps: usize,
     pub rate: f64,
     pub test: usize,
@@ -21,7 +25,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            seed: 1,
+            seeds: Seeds { first: 1, count: 1 },
             steps: 3000,
             rate: 0.3,
             test: 1000,
@@ -41,20 +45,23 @@ pub enum Command {
 }
 
 pub fn help() -> String {
-    let Options { seed, steps, rate, test, out, .. } = Options::default();
+    let Options { seeds: Seeds { first, count }, steps, rate, test, out, .. } = Options::default();
     format!(
         "covariate_shift [OPTION...]
 
-Section 4.1 of the paper: three hidden layers of 100 sigmoid units learn digits, with and without batch norm, 60
-images a step. Prints a table, and draws figure 1: accuracy over steps, and percentiles of what enters a sigmoid of
-the last hidden layer.
+Section 4.1 of the paper: three hidden layers of 100 sigmoid units learn digits, 60 images a step, without batch norm
+and with it. Prints a table and draws the paper's figure 1: accuracy over steps, and percentiles of what enters a
+sigmoid of the last hidden layer.
 
-  --data DIR   MNIST or Fashion-MNIST (IDX, also .gz) or CIFAR-10 (binary version); drawn digits without it
-  --test N     images to measure on: {test} by default
-  --hardness   print what a linear model reaches on the data, and end
-  --out DIR    for checkpoints, table and plots: {out} by default; the same command goes on from there
-  --fresh      begin anew, whatever is there
-  --seed N     {seed} by default
+  --data DIR   MNIST or Fashion-MNIST (IDX, also .gz) or CIFAR-10 (binary version); without it, digits that are drawn
+               by the program
+  --test N     test images: {test} by default
+  --hardness   print the accuracy of a linear model on the data, and nothing else
+  --out DIR    for checkpoints, table and plots: {out} by default; a run that was stopped goes on from
+               there when the command is given again
+  --fresh      delete the checkpoints of these runs first
+  --seed N     the first seed: {first} by default
+  --seeds N    how many seeds, one after the other: {count} by default
   --steps N    {steps} by default
   --rate F     learning rate of both networks: {rate} by default
 
@@ -74,25 +81,47 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
             Long("hardness") => options.hardness = true,
             Long("data") => options.data = Some(parser.value()?.into()),
             Long("out") => options.out = parser.value()?.into(),
-            Long("seed") => options.seed = parser.value()?.parse()?,
-            Long("steps") => options.steps = number(&mut parser, "--steps", 10)?,
-            Long("test") => options.test = number(&mut parser, "--test", 1)?,
-            Long("rate") => {
-                options.rate = parser.value()?.parse()?;
-                if !(options.rate > 0.0 && options.rate.is_finite()) {
-                    return Err(format!("--rate: is {}, needs to be above 0", options.rate).into());
-                }
-            }
+            Long("seed") => options.seeds.first = parser.value()?.parse()?,
+            Long("seeds") => options.seeds.count = whole(&mut parser, "--seeds", 1..=1000)? as u64,
+            Long("steps") => options.steps = whole(&mut parser, "--steps", 10..=usize::MAX)?,
+            Long("test") => options.test = whole(&mut parser, "--test", 1..=usize::MAX)?,
+            Long("rate") => options.rate = positive(&mut parser, "--rate", 1e3)?,
             other => return Err(other.unexpected()),
         }
     }
+    options.seeds.range()?;
     Ok(Command::Run(options))
 }
 
-fn number(parser: &mut lexopt::Parser, option: &str, least: usize) -> Result<usize, lexopt::Error> {
-    let text = parser.value()?.string()?;
-    match text.parse() {
-        Ok(number) if number >= least => Ok(number),
-        _ => Err(format!("{option}: is {text:?}, needs to be a whole number of at least {least}").into()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        parse(std::iter::once("covariate_shift").chain(line.split_whitespace()).map(OsString::from))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_are_read() {
+        let Ok(Command::Run(options)) = parsed("--seeds 3 --rate 0.5 --out there") else {
+            panic!("not read");
+        };
+        assert_eq!((options.seeds.count, options.rate, options.out), (3, 0.5, PathBuf::from("there")));
+        assert_eq!(parsed("--help"), Ok(Command::Help));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, expected) in [
+            ("--steps 3", "--steps: is \"3\", needs to be a whole number of at least 10"),
+            ("--rate inf", "--rate: is \"inf\""),
+            ("--seeds 0", "--seeds: is \"0\""),
+            ("--seed 18446744073709551615 --seeds 2", "the last seed needs to be at most"),
+            ("--seeds 99999999999999999999", "--seeds: is"),
+        ] {
+            let error = parsed(line).unwrap_err();
+            assert!(error.contains(expected), "{error} does not say {expected}");
+        }
     }
 }

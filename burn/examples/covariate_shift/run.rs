@@ -8,31 +8,29 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::loss::cross_entropy_with_logits;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::{self, Checkpoint};
 use crate::data::images::{Dataset, Images};
 use crate::gpu::Gpu;
 use crate::interrupt::Interrupt;
 use crate::network::{Network, Output, UNITS};
-use crate::percentiles::percentiles;
+use crate::percentiles::{Percentiles, percentiles};
 use crate::progress::Progress;
 use crate::random::Random;
+use crate::run_error::RunError;
 use crate::score::{Score, one_hot};
 use crate::weights::Weights;
 
-/// What both runs have in common.
+/// What all runs have in common.
 #[derive(Debug)]
 pub struct Bench<'a> {
     pub gpu: &'a Gpu,
     pub data: &'a Dataset,
-    pub seed: u64,
     pub steps: usize,
     /// Steps between two looks at the test images.
     pub every: usize,
     pub rate: f64,
     pub out: &'a Path,
-    pub fresh: bool,
     pub interrupt: &'a Interrupt,
 }
 
@@ -41,18 +39,22 @@ pub struct Bench<'a> {
 pub struct Look {
     pub score: Score,
     /// Of the inputs to each sigmoid of the last hidden layer.
-    pub percentiles: Vec<[f32; 3]>,
+    pub percentiles: Vec<Percentiles>,
 }
 
-/// Why a run has no curve.
-#[derive(Debug, Error)]
-pub enum RunError {
-    #[error("stopped; the same command goes on from here")]
-    Interrupted,
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    #[error("reading from the device: {0}")]
-    Device(String),
+/// Of one run.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    pub network: &'static str,
+    pub normalize: bool,
+    pub seed: u64,
+}
+
+impl Run {
+    /// Of its file, and of its bar.
+    pub fn name(&self) -> String {
+        format!("{} seed {}", self.network, self.seed)
+    }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -61,6 +63,10 @@ struct State {
     finished: bool,
     looks: Vec<Look>,
 }
+
+/// Of all that decides a run and is no option: the network, its first weights, the order of images, what is looked at.
+/// One more whenever any of it changes, so that no run is continued by a program that would have begun it differently.
+const RECIPE: u32 = 2;
 
 /// The paper's.
 pub const BATCH: usize = 60;
@@ -77,15 +83,13 @@ const THRESHOLD: u8 = 127;
 
 impl Bench<'_> {
     /// The looks at a run, which is carried on, or was finished before.
-    pub fn train(&self, name: &str, normalize: bool) -> Result<Vec<Look>, RunError> {
-        let checkpoint = Checkpoint {
-            path: self.out.join(format!("{}.run", name.replace(' ', "-"))),
-            settings: self.settings(normalize),
-        };
-        let saved = if self.fresh { None } else { checkpoint.load::<State>()? };
+    pub fn train(&self, run: Run) -> Result<Vec<Look>, RunError> {
+        let name = run.name();
+        let checkpoint = Checkpoint { path: checkpoint::path(self.out, &name), settings: self.settings(run) };
+        let saved = checkpoint.load::<State>()?;
         let device = self.gpu.device.clone().autodiff();
-        let mut weights = Weights { device: &device, random: Random::new(&[self.seed, WEIGHTS]) };
-        let mut network = Network::new(&mut weights, self.data.train.size(), normalize);
+        let mut weights = Weights { device: &device, random: Random::new(&[run.seed, WEIGHTS]) };
+        let mut network = Network::new(&mut weights, self.data.train.size(), run.normalize);
         let mut optimizer = SgdConfig::new().init();
         let mut state = State::default();
         if let Some(mut saved) = saved {
@@ -95,9 +99,12 @@ impl Bench<'_> {
             }
             (network, optimizer) = saved.restore(network, optimizer)?;
         }
+        if state.looks.is_empty() {
+            state.looks.push(self.look(&network, 0)?);
+        }
 
-        let mut order = Order::new(self.data.train.len(), self.seed);
-        let mut progress = Progress::new(name, state.step, self.steps);
+        let mut order = Order::new(self.data.train.len(), run.seed);
+        let mut progress = Progress::new(&name, state.step, self.steps);
         let mut said = String::new();
         let mut saved_at = Instant::now();
         while !state.finished {
@@ -114,10 +121,12 @@ impl Bench<'_> {
             network = optimizer.step(self.rate, network, gradients);
             state.step += 1;
 
-            state.finished = state.step == self.steps;
-            if state.finished || state.step.is_multiple_of(self.every) {
+            let last = state.step == self.steps;
+            if last || state.step.is_multiple_of(self.every) {
                 let look = self.look(&network, state.step)?;
                 said = look.score.describe();
+                // What is not finite does not come back.
+                state.finished = last || look.score.loss.is_none();
                 state.looks.push(look);
                 if state.finished || saved_at.elapsed() >= CHECKPOINT {
                     checkpoint.save(&state, network.clone(), &optimizer)?;
@@ -142,15 +151,17 @@ impl Bench<'_> {
         Ok(Look { score, percentiles: percentiles(&inputs, UNITS) })
     }
 
-    fn settings(&self, normalize: bool) -> Vec<String> {
+    fn settings(&self, run: Run) -> Vec<String> {
         vec![
+            format!("recipe {RECIPE}"),
             format!("data {}", self.data.name),
+            format!("training images {}", self.data.train.len()),
             format!("test images {}", self.data.test.len()),
-            format!("batch norm {normalize}"),
+            format!("batch norm {}", run.normalize),
             format!("learning rate {}", self.rate),
             format!("steps {}", self.steps),
             format!("tested every {}", self.every),
-            format!("seed {}", self.seed),
+            format!("seed {}", run.seed),
             format!("device {}", self.gpu.name),
         ]
     }

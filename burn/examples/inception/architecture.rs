@@ -41,22 +41,24 @@ const fn row(name: &'static str, channels: [usize; 5], pool: Pool, projection: u
     Module { name, one, three_reduce, three, double_reduce, double, pool, projection, stride }
 }
 
-/// Figure 5 of the paper.
+/// Figure 5 of the paper. By its branches 4c and 4d have 608 channels and 4e 1056; the column of output sizes that is
+/// printed beside them says 576, 576 and 1024.
 const MODULES: [Module; 10] = [
     row("3a", [64, 64, 64, 64, 96], Pool::Average, 32),
     row("3b", [64, 64, 96, 64, 96], Pool::Average, 64),
     row("3c", [0, 128, 160, 64, 96], Pool::Max, 0),
     row("4a", [224, 64, 96, 96, 128], Pool::Average, 128),
     row("4b", [192, 96, 128, 96, 128], Pool::Average, 128),
-    row("4c", [160, 128, 160, 128, 160], Pool::Average, 96),
-    row("4d", [96, 128, 192, 160, 192], Pool::Average, 96),
+    row("4c", [160, 128, 160, 128, 160], Pool::Average, 128),
+    row("4d", [96, 128, 192, 160, 192], Pool::Average, 128),
     row("4e", [0, 128, 192, 192, 256], Pool::Max, 0),
     row("5a", [352, 192, 320, 160, 224], Pool::Average, 128),
     row("5b", [352, 192, 320, 192, 224], Pool::Max, 128),
 ];
 
-/// The order in which a network grows: first what halves the extent and what comes last, then breadth.
-const GROWTH: [&str; 10] = ["3c", "4e", "5b", "4a", "3a", "5a", "4b", "3b", "4c", "4d"];
+/// The order in which a network grows: first what halves the extent, then a module with average pooling and the one
+/// with max pooling at stride 1, so that the smallest networks have every kind of branch; then breadth.
+const GROWTH: [&str; 10] = ["3c", "4e", "5a", "5b", "4a", "3a", "4b", "3b", "4c", "4d"];
 
 /// Fewest and most modules.
 pub const DEPTHS: std::ops::RangeInclusive<usize> = 3..=MODULES.len();
@@ -103,9 +105,17 @@ mod tests {
             channels = module.outputs(channels);
             outputs.push((module.name, channels));
         }
-        let expected = [256, 320, 576, 576, 576, 576, 576, 1024, 1024, 1024];
+        let expected = [256, 320, 576, 576, 576, 608, 608, 1056, 1024, 1024];
         assert_eq!(outputs.iter().map(|(_, channels)| *channels).collect::<Vec<_>>(), expected);
         assert_eq!((outputs[2].0, outputs[7].0), ("3c", "4e"));
+    }
+
+    #[test]
+    fn the_smallest_has_both_kinds_of_pooling() {
+        let modules = Architecture::new(0.125, *DEPTHS.start()).modules;
+        for pool in [Pool::Average, Pool::Max] {
+            assert!(modules.iter().any(|module| module.pool == pool), "{pool:?}");
+        }
     }
 
     #[test]
@@ -113,8 +123,8 @@ mod tests {
         let names = |depth| -> Vec<&str> {
             Architecture::new(0.125, depth).modules.iter().map(|module| module.name).collect()
         };
-        assert_eq!(names(3), ["3c", "4e", "5b"]);
-        assert_eq!(names(5), ["3a", "3c", "4a", "4e", "5b"]);
+        assert_eq!(names(3), ["3c", "4e", "5a"]);
+        assert_eq!(names(5), ["3c", "4a", "4e", "5a", "5b"]);
         assert!(Architecture::new(0.01, 10).modules.iter().all(|module| module.three == 4));
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p wgpu-batchnorm-burn --example inception -- --help`
 
+#[path = "../support/accuracy.rs"]
+mod accuracy;
 mod architecture;
 mod block;
 #[path = "../support/chart.rs"]
@@ -12,10 +14,15 @@ mod checkpoint;
 #[path = "../support/choice.rs"]
 mod choice;
 mod clutter;
+#[path = "../support/columns.rs"]
+mod columns;
+#[path = "../support/curve.rs"]
+mod curve;
 #[path = "../support/data/mod.rs"]
 mod data;
 #[path = "../support/digits/mod.rs"]
 mod digits;
+mod distortion;
 mod feed;
 #[path = "../support/gpu.rs"]
 mod gpu;
@@ -23,38 +30,57 @@ mod gpu;
 mod interrupt;
 #[path = "../support/linear.rs"]
 mod linear;
+#[path = "../support/median.rs"]
+mod median;
 mod network;
+mod notes;
+mod numbers;
 mod options;
+mod order;
+#[path = "../support/positive.rs"]
+mod positive;
 #[path = "../support/progress.rs"]
 mod progress;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/reached.rs"]
+mod reached;
 mod recipe;
-mod report;
 mod response;
 mod results;
 mod run;
+#[path = "../support/run_error.rs"]
+mod run_error;
 #[path = "../support/score.rs"]
 mod score;
 mod search;
+#[path = "../support/seeds.rs"]
+mod seeds;
+#[path = "../support/spread.rs"]
+mod spread;
+mod table;
 mod unit;
 mod variant;
 #[path = "../support/weights.rs"]
 mod weights;
+#[path = "../support/whole.rs"]
+mod whole;
 
 use std::error::Error;
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use accuracy::Network;
 use architecture::Architecture;
 use data::images::Dataset;
 use gpu::Gpu;
 use interrupt::Interrupt;
-use options::{Command, Options};
+use options::{Command, Options, Rate};
 use recipe::Recipe;
 use results::Results;
-use run::{Bench, Run, RunError};
+use run::{Bench, Run};
+use run_error::RunError;
 use variant::Variant;
 
 fn main() -> ExitCode {
@@ -73,8 +99,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(stderr(), "{error}");
-            let stopped = matches!(error.downcast_ref(), Some(RunError::Interrupted));
-            if stopped { ExitCode::from(interrupt::EXIT_CODE) } else { ExitCode::FAILURE }
+            if !matches!(error.downcast_ref(), Some(RunError::Interrupted)) {
+                return ExitCode::FAILURE;
+            }
+            let _ = writeln!(stderr(), "to go on: {}", interrupt::command(std::env::args_os()));
+            ExitCode::from(interrupt::EXIT_CODE)
         }
     }
 }
@@ -83,15 +112,18 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let data = data(options)?;
     if options.hardness {
-        let accuracy = 100.0 * linear::accuracy(&data, options.seed);
+        let accuracy = 100.0 * linear::accuracy(&data, options.seeds.first);
         writeln!(
             stdout(),
             "{}: a linear model is right about {accuracy:.1} % of the test images",
-            data.name
+            data.describe()
         )?;
         return Ok(());
     }
     std::fs::create_dir_all(&options.out).map_err(|error| format!("{}: {error}", options.out.display()))?;
+    if options.fresh {
+        forget(options)?;
+    }
     let interrupt = Interrupt::install()?;
     let gpu = Gpu::new()?;
     let architecture = Architecture::new(options.width, options.depth);
@@ -101,32 +133,23 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         architecture: &architecture,
         batch: options.batch,
         steps: options.steps,
-        every: (options.steps / LOOKS).max(1),
+        every: options.steps.div_ceil(options.looks),
         out: &options.out,
-        fresh: options.fresh,
         interrupt: &interrupt,
     };
-
-    let mut text = Vec::new();
-    let base = match options.rate {
-        Some(rate) => {
-            writeln!(text, "learning rate of Inception: {rate}, as given")?;
-            rate
-        }
-        None => {
-            let (rate, tried) = search::base_rate(&bench, options.seed)?;
-            search::describe(rate, &tried, options.steps, &mut text)?;
-            rate
-        }
-    };
+    let (base, origin) = base(&bench, options)?;
     let results = train(&bench, options, base)?;
 
-    writeln!(text, "{}", summary(options, &data, &gpu))?;
-    writeln!(text, "\n{}\n{}", report::table(&results), report::notes(&results))?;
-    stdout().write_all(&text)?;
-    checkpoint::write_whole(&options.out.join("table.txt"), &[&text])?;
-    report::figure(&options.out.join("accuracy.svg"), &results, options.steps)?;
-    report::curves(&options.out.join("curves.csv"), &results, options.seed)?;
+    let text = format!(
+        "{origin}{}\n\n{}\n{}\n",
+        summary(options, &data, &gpu)?,
+        table::table(&results),
+        notes::notes(&results, options)
+    );
+    stdout().write_all(text.as_bytes())?;
+    checkpoint::write_whole(&options.out.join("table.txt"), &[text.as_bytes()])?;
+    accuracy::draw(&options.out.join("accuracy.svg"), &networks(&results), options.steps)?;
+    numbers::write(&options.out.join("curves.csv"), &results)?;
     writeln!(
         stderr(),
         "{:.0} s; table.txt, accuracy.svg, curves.csv in {}",
@@ -136,49 +159,103 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Looks at the test images in a whole run.
-const LOOKS: usize = 40;
-
 fn data(options: &Options) -> Result<Dataset, Box<dyn Error>> {
     let mut data = data::source::dataset(options.data.as_deref(), &clutter::CLUTTERED, 1)?;
     data.test = data.test.first(options.test);
     if let Some(count) = options.train {
         data.train = data.train.first(count);
-        data.name += &format!(", the first {count} of them");
     }
-    if data.train.len() < options.batch {
+    let count = data.train.len();
+    if count < options.batch {
         return Err(
-            format!("--batch: is {}, and there are {} images", options.batch, data.train.len()).into()
+            format!("--batch: is {}, and there are {count} images to learn from", options.batch).into()
         );
     }
     Ok(data)
 }
 
+/// Removes what earlier calls of the same command left.
+fn forget(options: &Options) -> Result<(), Box<dyn Error>> {
+    if options.rate == Rate::Searched {
+        checkpoint::forget(&options.out, search::names(options.seeds.first))?;
+    }
+    for seed in options.seeds.range()? {
+        checkpoint::forget(&options.out, options.variants.iter().map(|&variant| name(variant, seed)))?;
+    }
+    Ok(())
+}
+
+/// The learning rate of Inception, and where it comes from.
+fn base(bench: &Bench<'_>, options: &Options) -> Result<(f64, String), Box<dyn Error>> {
+    let known = |rate, origin| Ok((rate, format!("learning rate of Inception: {rate}, {origin}\n")));
+    match options.rate {
+        Rate::Given(rate) => known(rate, "as given"),
+        Rate::Preset(rate) => known(rate, "preset of --quick"),
+        Rate::Searched => {
+            let data = search::held_out(bench.data);
+            if data.test.len() == 0 || data.train.len() < options.batch {
+                let (train, held) = (data.train.len(), data.test.len());
+                return Err(format!(
+                    "--rate: is not given, and a search needs {} images to learn from and others that are held out; \
+                     there are {train} and {held}",
+                    options.batch
+                )
+                .into());
+            }
+            let tried = search::search(&Bench { data: &data, ..*bench }, options.seeds.first)?;
+            let rate = search::base_rate(&tried)?;
+            Ok((rate, search::describe(rate, &tried, data.test.len(), options.steps)))
+        }
+    }
+}
+
+/// Of the file of a run, and of its bar.
+fn name(variant: Variant, seed: u64) -> String {
+    format!("{} seed {seed}", variant.name())
+}
+
 /// Seed by seed, so that an early end leaves whole seeds.
-fn train(bench: &Bench<'_>, options: &Options, base: f64) -> Result<Vec<Results>, RunError> {
-    let empty = |variant: Variant| Results { variant, rate: base * variant.rate(), curves: Vec::new() };
-    let mut results: Vec<Results> = options.variants.iter().map(|&variant| empty(variant)).collect();
-    for seed in options.seed..options.seed + options.seeds {
+fn train(bench: &Bench<'_>, options: &Options, base: f64) -> Result<Vec<Results>, Box<dyn Error>> {
+    let recipe = |variant| Recipe::new(variant, base, &options.undone);
+    let empty = |&variant: &Variant| {
+        let rates = recipe(variant).rates();
+        Results { variant, rates, first_seed: options.seeds.first, curves: Vec::new() }
+    };
+    let mut results: Vec<Results> = options.variants.iter().map(empty).collect();
+    for seed in options.seeds.range()? {
         for results in &mut results {
-            let recipe = Recipe::new(results.variant, base, &options.undone);
-            let name = format!("{} seed {seed}", results.variant.name());
-            let run = Run { name, recipe: &recipe, seed, steps: options.steps };
-            results.curves.push(bench.train(&run)?);
+            let Results { variant, curves, .. } = results;
+            let run =
+                Run { name: name(*variant, seed), recipe: &recipe(*variant), seed, steps: options.steps };
+            curves.push(bench.train(&run)?);
         }
     }
     Ok(results)
 }
 
-fn summary(options: &Options, data: &Dataset, gpu: &Gpu) -> String {
-    let Options { steps, batch, width, depth, seed, seeds, undone, .. } = options;
-    let last = seed + seeds - 1;
+fn networks(results: &[Results]) -> Vec<Network<'_>> {
+    let name = |results: &Results| {
+        format!("{} (rate {})", results.variant.name(), results::significant(results.rates[0]))
+    };
+    let all = results.iter().map(|results| Network {
+        name: name(results),
+        colour: results.variant.colour(),
+        curves: &results.curves,
+    });
+    all.collect()
+}
+
+fn summary(options: &Options, data: &Dataset, gpu: &Gpu) -> Result<String, String> {
+    let Options { steps, batch, width, depth, undone, .. } = options;
+    let seeds = options.seeds.range()?;
     let undone: Vec<&str> = undone.iter().map(|change| change.name()).collect();
     let undone = if undone.is_empty() { "none".into() } else { undone.join(", ") };
-    format!(
-        "data: {}, {} to test on\nnetwork: {width} of the paper's channels, {depth} of its 10 modules; {steps} steps of \
-         {batch} images; seeds {seed} to {last}\nchanges turned back: {undone}\ndevice: {}",
-        data.name,
-        data.test.len(),
+    Ok(format!(
+        "data: {}\nnetwork: {width} of the paper's channels, {depth} of its 10 modules; {steps} steps of {batch} \
+         images; seeds {} to {}\nchanges turned back: {undone}\ndevice: {}",
+        data.describe(),
+        seeds.start(),
+        seeds.end(),
         gpu.name,
-    )
+    ))
 }

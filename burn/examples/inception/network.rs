@@ -12,8 +12,9 @@ use crate::response;
 use crate::unit::{Between, Unit};
 use crate::weights::Weights;
 
-/// For images of 28 or 32 pixels the first convolution is 3x3, and its stride stands for the four halvings that
-/// images of 224 have before the first module.
+/// The first convolution is 3x3 with stride 2, and one max pooling follows it: images of 28 or 32 pixels are halved
+/// twice before the first module. Images of 224, in the paper, are halved three times, by a 7x7 convolution and two
+/// poolings.
 #[derive(Module, Debug)]
 pub struct Network {
     stem: [Unit; 3],

@@ -6,28 +6,41 @@ use std::path::PathBuf;
 use lexopt::prelude::{Long, Short, ValueExt};
 
 use crate::architecture::DEPTHS;
+use crate::positive::positive;
 use crate::recipe::Change;
+use crate::seeds::Seeds;
 use crate::variant::Variant;
+use crate::whole::whole;
 
 /// What the user asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     pub variants: Vec<Variant>,
     pub undone: Vec<Change>,
-    pub seed: u64,
-    pub seeds: u64,
+    pub seeds: Seeds,
     pub steps: usize,
+    /// At the test images in a run, at most.
+    pub looks: usize,
     pub batch: usize,
     pub width: f64,
     pub depth: usize,
-    /// Of Inception. Searched where it is not given.
-    pub rate: Option<f64>,
+    pub rate: Rate,
     pub train: Option<usize>,
     pub test: usize,
     pub data: Option<PathBuf>,
     pub out: PathBuf,
     pub fresh: bool,
     pub hardness: bool,
+    pub quick: bool,
+}
+
+/// Where the learning rate of Inception comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    Searched,
+    Given(f64),
+    /// Of `--quick`.
+    Preset(f64),
 }
 
 impl Default for Options {
@@ -35,25 +48,41 @@ impl Default for Options {
         Self {
             variants: Variant::ALL.to_vec(),
             undone: Vec::new(),
-            seed: 1,
-            seeds: 1,
+            seeds: Seeds { first: 1, count: 1 },
             steps: 800,
+            looks: 40,
             batch: 64,
             width: 0.125,
             depth: 3,
-            rate: None,
+            rate: Rate::Searched,
             train: None,
             test: 1000,
             data: None,
             out: PathBuf::from("target/inception"),
             fresh: false,
             hardness: false,
+            quick: false,
         }
     }
 }
 
-/// What the search finds for the default data and network.
+/// Of the order that a search finds for the default data and network.
 const QUICK_RATE: f64 = 0.02;
+
+impl Options {
+    /// In a directory of its own: its runs are no part of whole ones.
+    fn quick() -> Self {
+        Self {
+            steps: 100,
+            looks: 15,
+            test: 500,
+            rate: Rate::Preset(QUICK_RATE),
+            out: PathBuf::from("target/inception-quick"),
+            quick: true,
+            ..Self::default()
+        }
+    }
+}
 
 /// The command line, or the wish to know it.
 #[derive(Debug, PartialEq)]
@@ -63,70 +92,82 @@ pub enum Command {
 }
 
 pub fn help() -> String {
-    let Options { seed, seeds, steps, batch, width, depth, test, out, .. } = Options::default();
-    let names = |names: Vec<&str>| names.join(", ");
+    let Options { seeds: Seeds { first, count }, steps, batch, width, depth, test, out, .. } =
+        Options::default();
+    let quick = Options::quick();
+    let names = |names: &[&str]| {
+        names.chunks(4).map(|line| line.join(", ")).collect::<Vec<_>>().join(",\n                   ")
+    };
     format!(
         "inception [OPTION...]
 
-Trains the networks of section 4.2 of the paper at a size for one machine, and prints its table beside what was
-measured here: steps to the best accuracy of Inception, speed-up over it, best accuracy.
+Trains the networks of section 4.2 of the paper at a size for one machine, and prints the paper's table beside what is
+measured here: steps to the best accuracy of Inception, speed-up over Inception, best accuracy.
 
-  --data DIR       MNIST or Fashion-MNIST (IDX, also .gz) or CIFAR-10 (binary version); digits drawn on the spot
-                   among clutter without it
-  --train N        images to learn from: all by default
-  --test N         images to measure on: {test} by default
-  --hardness       print what a linear model reaches on the data, and end
-  --out DIR        for checkpoints, table and plot: {out} by default; the same command goes on from there
-  --fresh          begin anew, whatever is there
-  --seed N         {seed} by default
-  --seeds N        so many seeds, one after the other: {seeds} by default
+  --data DIR       MNIST or Fashion-MNIST (IDX, also .gz) or CIFAR-10 (binary version); without it, digits among
+                   clutter that are drawn by the program
+  --train N        the first N training images: all by default
+  --test N         test images: {test} by default
+  --hardness       print the accuracy of a linear model on the data, and nothing else
+  --out DIR        for checkpoints, table and plot: {out} by default; a run that was stopped goes on from
+                   there when the command is given again
+  --fresh          delete the checkpoints of these runs first
+  --seed N         the first seed: {first} by default
+  --seeds N        how many seeds, one after the other: {count} by default
   --steps N        {steps} by default
-  --batch N        {batch} by default
+  --batch N        images a step: {batch} by default
   --width F        times the paper's channels: {width} by default
   --depth N        inception modules, {low} to {high}: {depth} by default
-  --rate F         learning rate of Inception; searched for without it
-  --variants LIST  of {variants}
-  --undo LIST      changes of the paper not to be made to the networks with batch norm: {changes}
-  --quick          100 steps, a rate that was searched for before: what a few minutes can show; give it before options
-                   that shall differ
+  --rate F         learning rate of Inception; without it, one that is searched for on held-out training images
+  --variants LIST  networks to train, with commas between them; all by default:
+                   {variants}
+  --undo LIST      changes of the paper that the networks with batch norm do without; none by default:
+                   {changes}
+  --quick          shows in a few minutes how the program works: {quick_steps} steps, {quick_test} test images,
+                   --rate {QUICK_RATE}, --out {quick_out}; other options still count
 
 Exit code: 0 when all is done, 1 when something failed, 2 for wrong arguments, 130 when stopped by Ctrl-C.",
         out = out.display(),
+        quick_steps = quick.steps,
+        quick_test = quick.test,
+        quick_out = quick.out.display(),
         low = DEPTHS.start(),
         high = DEPTHS.end(),
-        variants = names(Variant::ALL.map(Variant::name).to_vec()),
-        changes = names(Change::ALL.map(Change::name).to_vec()),
+        variants = names(&Variant::ALL.map(Variant::name)),
+        changes = names(&Change::ALL.map(Change::name)),
     )
 }
 
-/// The first argument is the program's name.
+/// The first argument is the program's name. What `--quick` presets gives way to other options, wherever they stand.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
-    let mut options = Options::default();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match read(arguments.clone(), Options::default())? {
+        Command::Run(options) if options.quick => read(arguments, Options::quick()),
+        command => Ok(command),
+    }
+}
+
+fn read(arguments: Vec<OsString>, mut options: Options) -> Result<Command, lexopt::Error> {
+    const ANY: usize = usize::MAX;
     let mut parser = lexopt::Parser::from_iter(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Command::Help),
-            Long("quick") => (options.steps, options.test, options.rate) = (100, 500, Some(QUICK_RATE)),
+            Long("quick") => options.quick = true,
             Long("fresh") => options.fresh = true,
             Long("hardness") => options.hardness = true,
             Long("data") => options.data = Some(parser.value()?.into()),
             Long("out") => options.out = parser.value()?.into(),
-            Long("seed") => options.seed = parser.value()?.parse()?,
-            Long("seeds") => options.seeds = number(&mut parser, "--seeds", 1)? as u64,
-            Long("steps") => options.steps = number(&mut parser, "--steps", 10)?,
+            Long("seed") => options.seeds.first = parser.value()?.parse()?,
+            Long("seeds") => options.seeds.count = whole(&mut parser, "--seeds", 1..=1000)? as u64,
+            Long("steps") => options.steps = whole(&mut parser, "--steps", 10..=ANY)?,
             // Batch norm has nothing to go by in a batch of 1.
-            Long("batch") => options.batch = number(&mut parser, "--batch", 2)?,
-            Long("train") => options.train = Some(number(&mut parser, "--train", 2)?),
-            Long("test") => options.test = number(&mut parser, "--test", 1)?,
-            Long("depth") => {
-                options.depth = parser.value()?.parse()?;
-                if !DEPTHS.contains(&options.depth) {
-                    let (depth, low, high) = (options.depth, DEPTHS.start(), DEPTHS.end());
-                    return Err(format!("--depth: is {depth}, needs to be from {low} to {high}").into());
-                }
-            }
+            Long("batch") => options.batch = whole(&mut parser, "--batch", 2..=ANY)?,
+            Long("train") => options.train = Some(whole(&mut parser, "--train", 2..=ANY)?),
+            Long("test") => options.test = whole(&mut parser, "--test", 1..=ANY)?,
+            Long("depth") => options.depth = whole(&mut parser, "--depth", DEPTHS)?,
             Long("width") => options.width = positive(&mut parser, "--width", 4.0)?,
-            Long("rate") => options.rate = Some(positive(&mut parser, "--rate", 1e3)?),
+            Long("rate") => options.rate = Rate::Given(positive(&mut parser, "--rate", 1e3)?),
             Long("variants") => {
                 options.variants = list(&mut parser, "--variants", &Variant::ALL, Variant::name)?;
             }
@@ -134,23 +175,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
             other => return Err(other.unexpected()),
         }
     }
+    options.seeds.range()?;
     Ok(Command::Run(options))
-}
-
-fn number(parser: &mut lexopt::Parser, option: &str, least: usize) -> Result<usize, lexopt::Error> {
-    let text = parser.value()?.string()?;
-    match text.parse() {
-        Ok(number) if number >= least => Ok(number),
-        _ => Err(format!("{option}: is {text:?}, needs to be a whole number of at least {least}").into()),
-    }
-}
-
-fn positive(parser: &mut lexopt::Parser, option: &str, most: f64) -> Result<f64, lexopt::Error> {
-    let text = parser.value()?.string()?;
-    match text.parse() {
-        Ok(number) if number > 0.0 && number <= most => Ok(number),
-        _ => Err(format!("{option}: is {text:?}, needs to be a number above 0 and up to {most}").into()),
-    }
 }
 
 /// Names with commas between them; what they name comes in the order of `all`.
@@ -166,6 +192,11 @@ fn list<T: Copy>(
     if let Some(unknown) = asked.iter().find(|part| !known.iter().any(|name| name.eq_ignore_ascii_case(part)))
     {
         return Err(format!("{option}: has {unknown:?}, needs to be of {}", known.join(", ")).into());
+    }
+    if asked.is_empty() {
+        return Err(
+            format!("{option}: is {text:?}, needs to have at least one of {}", known.join(", ")).into()
+        );
     }
     let chosen = |item: &&T| asked.iter().any(|part| name(**item).eq_ignore_ascii_case(part));
     Ok(all.iter().filter(chosen).copied().collect())
@@ -190,13 +221,34 @@ mod tests {
     }
 
     #[test]
+    fn presets_give_way_wherever_they_stand() {
+        assert_eq!(parsed("--steps 50 --rate 0.1 --quick"), parsed("--quick --rate 0.1 --steps 50"));
+        let Ok(Command::Run(options)) = parsed("--steps 50 --quick") else {
+            panic!("not read");
+        };
+        assert_eq!((options.steps, options.test, options.rate), (50, 500, Rate::Preset(QUICK_RATE)));
+        assert_ne!(options.out, Options::default().out);
+    }
+
+    #[test]
+    fn a_value_is_no_option() {
+        let Ok(Command::Run(options)) = parsed("--out=--quick") else {
+            panic!("not read");
+        };
+        assert_eq!((options.quick, options.steps), (false, Options::default().steps));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (line, expected) in [
-            ("--depth 11", "needs to be from 3 to 10"),
+            ("--depth 11", "needs to be a whole number from 3 to 10"),
             ("--steps 3", "--steps: is \"3\""),
             ("--width -1", "--width: is \"-1\""),
             ("--rate NaN", "--rate: is \"NaN\""),
             ("--undo BN", "--undo: has \"BN\""),
+            ("--variants ,", "--variants: is \",\", needs to have at least one of Inception"),
+            ("--seed 18446744073709551615 --seeds 2", "the last seed needs to be at most"),
+            ("--seeds 0", "--seeds: is \"0\""),
             ("--variants BN-x6", "needs to be of Inception, BN-Baseline"),
         ] {
             let error = parsed(line).unwrap_err();

@@ -4,9 +4,11 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Their constants: `x / (K + ALPHA * sum of squares over NEIGHBOURS channels)^BETA`.
-const K: f32 = 2.0;
-const ALPHA: f32 = 1e-4;
+/// `x / (K + ALPHA * sum of squares over NEIGHBOURS channels)^BETA`, with the constants of GoogLeNet's public replica
+/// in Caffe. Its alpha of 1e-4 is for the mean over the window, as that of Burn's `LocalResponseNorm` is; this one is for
+/// the sum.
+const K: f32 = 1.0;
+const ALPHA: f32 = 1e-4 / NEIGHBOURS as f32;
 const BETA: f32 = 0.75;
 const NEIGHBOURS: usize = 5;
 

@@ -10,24 +10,25 @@ use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::Tensor;
 use burn::tensor::loss::cross_entropy_with_logits;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::architecture::Architecture;
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::{self, Checkpoint};
 use crate::data::images::Dataset;
-use crate::feed::{Feed, plain};
+use crate::distortion::plain;
+use crate::feed::Feed;
 use crate::gpu::Gpu;
 use crate::interrupt::Interrupt;
 use crate::network::Network;
 use crate::progress::Progress;
 use crate::random::Random;
 use crate::recipe::{MOMENTUM, Recipe};
+use crate::run_error::RunError;
 use crate::score::{Score, one_hot};
 use crate::unit::Between;
 use crate::weights::Weights;
 
 /// What all runs have in common.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Bench<'a> {
     pub gpu: &'a Gpu,
     pub data: &'a Dataset,
@@ -38,7 +39,6 @@ pub struct Bench<'a> {
     /// Steps between two looks at the test images.
     pub every: usize,
     pub out: &'a Path,
-    pub fresh: bool,
     pub interrupt: &'a Interrupt,
 }
 
@@ -51,17 +51,6 @@ pub struct Run<'a> {
     pub seed: u64,
     /// Fewer than those of the bench in the search for a rate.
     pub steps: usize,
-}
-
-/// Why a run has no curve.
-#[derive(Debug, Error)]
-pub enum RunError {
-    #[error("stopped; the same command goes on from here")]
-    Interrupted,
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    #[error("reading from the device: {0}")]
-    Device(String),
 }
 
 /// All of a run that is neither weight nor optimizer.
@@ -84,11 +73,9 @@ const TEST_BATCH: usize = 250;
 impl Bench<'_> {
     /// The scores of a run, which is carried on, or was finished before.
     pub fn train(&self, run: &Run<'_>) -> Result<Vec<Score>, RunError> {
-        let checkpoint = Checkpoint {
-            path: self.out.join(format!("{}.run", run.name.replace(' ', "-"))),
-            settings: self.settings(run),
-        };
-        let saved = if self.fresh { None } else { checkpoint.load::<State>()? };
+        let checkpoint =
+            Checkpoint { path: checkpoint::path(self.out, &run.name), settings: self.settings(run) };
+        let saved = checkpoint.load::<State>()?;
         if let Some(saved) = &saved
             && saved.progress.finished
         {
@@ -171,6 +158,7 @@ impl Bench<'_> {
     fn settings(&self, run: &Run<'_>) -> Vec<String> {
         let mut settings = vec![
             format!("data {}", self.data.name),
+            format!("training images {}", self.data.train.len()),
             format!("test images {}", self.data.test.len()),
             format!("network {:?}", self.architecture),
             format!("batch {}", self.batch),

@@ -53,7 +53,7 @@ impl Unit {
 
 /// A square kernel that keeps the extent, but for the stride. Gaussian of variance 2 / inputs, which keeps the size of
 /// activations from layer to layer through ReLUs (He et al. 2015): the network without batch norm gets the best start
-/// that is known, and to the one with it the scale makes no difference.
+/// that is known. The outputs of the one with it do not depend on the scale; how far a step turns its weights does.
 fn convolution(
     weights: &mut Weights<'_>,
     channels: [usize; 2],

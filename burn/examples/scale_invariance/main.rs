@@ -10,6 +10,8 @@ mod layer;
 mod options;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/whole.rs"]
+mod whole;
 
 use std::error::Error;
 use std::io::{Write, stderr, stdout};

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use lexopt::prelude::{Long, Short, ValueExt};
 
+use crate::whole::whole;
+
 /// What the user asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -51,19 +53,48 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
         match argument {
             Short('h') | Long("help") => return Ok(Command::Help),
             Long("seed") => options.seed = parser.value()?.parse()?,
-            Long("batch") => options.batch = number(&mut parser, "--batch", 3)?,
-            Long("inputs") => options.inputs = number(&mut parser, "--inputs", 1)?,
-            Long("outputs") => options.outputs = number(&mut parser, "--outputs", 1)?,
+            Long("batch") => options.batch = whole(&mut parser, "--batch", 3..=1 << 16)?,
+            Long("inputs") => options.inputs = whole(&mut parser, "--inputs", 1..=1 << 16)?,
+            Long("outputs") => options.outputs = whole(&mut parser, "--outputs", 1..=1 << 16)?,
             other => return Err(other.unexpected()),
         }
     }
+    check(&options)?;
     Ok(Command::Run(options))
 }
 
-fn number(parser: &mut lexopt::Parser, option: &str, least: usize) -> Result<usize, lexopt::Error> {
-    let text = parser.value()?.string()?;
-    match text.parse() {
-        Ok(number) if (least..=1 << 16).contains(&number) => Ok(number),
-        _ => Err(format!("{option}: is {text:?}, needs to be a whole number from {least} to 65536").into()),
+/// WebGPU's default limit on what a shader sees of a buffer, 128 MiB, in values.
+const LARGEST: usize = 1 << 25;
+
+/// Each tensor has to fit; the extents, of at most 2^16 each, do not overflow a product.
+fn check(options: &Options) -> Result<(), String> {
+    let Options { batch, inputs, outputs, .. } = *options;
+    let (batch, inputs, outputs) = (("--batch", batch), ("--inputs", inputs), ("--outputs", outputs));
+    for (a, b) in [(batch, inputs), (inputs, outputs), (batch, outputs)] {
+        if a.1.saturating_mul(b.1) > LARGEST {
+            return Err(format!(
+                "{}, {}: are {} and {}, the product needs to be at most {LARGEST}",
+                a.0, b.0, a.1, b.1
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, expected) in [
+            ("--batch 2", "--batch: is \"2\", needs to be a whole number from 3 to 65536"),
+            ("--batch 65536 --outputs 513", "--batch, --outputs: are 65536 and 513"),
+            ("--inputs 65536 --outputs 65536", "--inputs, --outputs: are 65536 and 65536"),
+        ] {
+            let words = std::iter::once("scale_invariance").chain(line.split_whitespace());
+            let error = parse(words.map(OsString::from)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error} does not say {expected}");
+        }
     }
 }

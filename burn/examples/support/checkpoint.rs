@@ -25,8 +25,8 @@ pub enum CheckpointError {
         path.display()
     )]
     Settings { path: PathBuf, found: String, needed: String },
-    #[error(transparent)]
-    Record(#[from] RecordError),
+    #[error("{}: weights or optimizer cannot be written: {error}", path.display())]
+    Record { path: PathBuf, error: RecordError },
 }
 
 /// The first line of a file says what it is; the second is this; then come model and optimizer.
@@ -52,6 +52,7 @@ pub struct Checkpoint {
 #[derive(Debug)]
 pub struct Saved<P> {
     pub progress: P,
+    path: PathBuf,
     model: Vec<u8>,
     optimizer: Vec<u8>,
 }
@@ -65,8 +66,9 @@ impl Checkpoint {
         model: impl Module,
         optimizer: &ModuleOptimizer,
     ) -> Result<(), CheckpointError> {
-        let model = model.into_record().into_bytes()?;
-        let optimizer = optimizer.to_record().into_bytes()?;
+        let record = |error| CheckpointError::Record { path: self.path.clone(), error };
+        let model = model.into_record().into_bytes().map_err(record)?;
+        let optimizer = optimizer.to_record().into_bytes().map_err(record)?;
         let head = Head {
             settings: self.settings.clone(),
             progress,
@@ -96,7 +98,7 @@ impl Checkpoint {
         }
         let (model, optimizer) = body.split_at(head.model);
         let (model, optimizer) = (model.to_vec(), optimizer.to_vec());
-        Ok(Some(Saved { progress: head.progress, model, optimizer }))
+        Ok(Some(Saved { progress: head.progress, path: self.path.clone(), model, optimizer }))
     }
 
     fn check(&self, found: &[String]) -> Result<(), CheckpointError> {
@@ -113,8 +115,31 @@ impl Checkpoint {
     }
 
     fn broken(&self, why: &str) -> CheckpointError {
-        CheckpointError::Broken { path: self.path.clone(), why: why.to_owned() }
+        broken(&self.path, why)
     }
+}
+
+fn broken(path: &Path, why: &str) -> CheckpointError {
+    CheckpointError::Broken { path: path.to_owned(), why: why.to_owned() }
+}
+
+/// Where a run of that name is kept.
+pub fn path(directory: &Path, run: &str) -> PathBuf {
+    directory.join(format!("{}.run", run.replace(' ', "-")))
+}
+
+/// What `--fresh` asks for: no such run was ever there.
+pub fn forget(directory: &Path, runs: impl IntoIterator<Item = String>) -> Result<(), CheckpointError> {
+    for run in runs {
+        let path = path(directory, &run);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(CheckpointError::Io { path, error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl<P> Saved<P> {
@@ -124,9 +149,12 @@ impl<P> Saved<P> {
         model: M,
         optimizer: ModuleOptimizer,
     ) -> Result<(M, ModuleOptimizer), CheckpointError> {
-        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(self.model))?;
-        let model = model.try_load_record(record)?;
-        Ok((model, optimizer.from_bytes(Bytes::from_bytes_vec(self.optimizer))?))
+        let Self { path, model: weights, optimizer: moments, .. } = self;
+        let unreadable = |error: RecordError| broken(&path, &error.to_string());
+        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(weights)).map_err(unreadable)?;
+        let model = model.try_load_record(record).map_err(unreadable)?;
+        let optimizer = optimizer.from_bytes(Bytes::from_bytes_vec(moments)).map_err(unreadable)?;
+        Ok((model, optimizer))
     }
 }
 
@@ -141,4 +169,38 @@ pub fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     }
     file.sync_all()?;
     std::fs::rename(beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::scratch::Scratch;
+
+    #[test]
+    fn a_file_that_is_no_checkpoint_is_named() {
+        let scratch = Scratch::new("checkpoint");
+        let checkpoint = Checkpoint { path: path(scratch.path(), "a run"), settings: vec!["seed 2".into()] };
+        assert!(checkpoint.load::<u32>().unwrap().is_none());
+        let head = r#"{"settings":["seed 1"],"progress":7,"model":2,"optimizer":1}"#;
+        for (bytes, expected) in [
+            (b"other".to_vec(), "another first line"),
+            (MAGIC.to_vec(), "cut off"),
+            ([MAGIC, b"{\n"].concat(), "EOF"),
+            ([MAGIC, head.as_bytes(), b"\nabc"].concat(), "\"seed 1\" there, \"seed 2\" now"),
+            ([MAGIC, head.replace('1', "2").as_bytes(), b"\nabc"].concat(), "cut off"),
+        ] {
+            scratch.file("a-run.run", &bytes);
+            let error = checkpoint.load::<u32>().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error} does not say {expected}");
+            assert!(error.contains("a-run.run") && error.contains("--fresh"), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_runs_of_these_names_are_forgotten() {
+        let scratch = Scratch::new("forget");
+        let (kept, gone) = (scratch.file("kept.run", &[]), scratch.file("a-run.run", &[]));
+        forget(scratch.path(), ["a run".to_owned(), "never made".to_owned()]).unwrap();
+        assert!(kept.exists() && !gone.exists());
+    }
 }

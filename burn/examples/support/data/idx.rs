@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 use super::error::DataError;
 use super::images::{CLASSES, Images};
@@ -56,7 +56,8 @@ impl Idx {
         let mut file = File::open(path).map_err(io)?;
         let mut content = Vec::new();
         if path.extension().is_some_and(|extension| extension == "gz") {
-            GzDecoder::new(file).read_to_end(&mut content).map_err(io)?;
+            // Of several members, as `gzip` and `pigz` make them, all.
+            MultiGzDecoder::new(file).read_to_end(&mut content).map_err(io)?;
         } else {
             file.read_to_end(&mut content).map_err(io)?;
         }
@@ -135,6 +136,9 @@ mod tests {
         scratch.file("labels.gz", &compress(&file(LABELS_MAGIC, &[1], &[3])));
         let path = |name| find(scratch.path(), name).unwrap();
         assert_eq!(read(&path("images"), &path("labels")).unwrap().pixels, [9]);
+        let (head, data) = (compress(&file(IMAGES_MAGIC, &[1, 1, 1], &[])), compress(&[8]));
+        scratch.file("images.gz", &[head, data].concat());
+        assert_eq!(read(&path("images"), &path("labels")).unwrap().pixels, [8]);
         scratch.file("labels.gz", &compress(&file(LABELS_MAGIC, &[1], &[3]))[..12]);
         assert!(matches!(read(&path("images"), &path("labels")), Err(DataError::Io { .. })));
     }

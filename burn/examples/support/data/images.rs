@@ -22,6 +22,13 @@ pub struct Dataset {
 /// All sets here have ten classes: digits, articles of clothing, or the objects of CIFAR-10.
 pub const CLASSES: usize = 10;
 
+impl Dataset {
+    /// Which images, and how many.
+    pub fn describe(&self) -> String {
+        format!("{}, {} images to learn from, {} to test on", self.name, self.train.len(), self.test.len())
+    }
+}
+
 impl Images {
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -8,7 +8,7 @@ use super::{cifar, idx};
 use crate::digits::{Style, render};
 
 /// Images of a generated set.
-pub const TRAIN: usize = 20_000;
+const TRAIN: usize = 20_000;
 const TEST: usize = 2_000;
 
 const CIFAR_TEST: &str = "test_batch.bin";
@@ -18,7 +18,7 @@ pub fn dataset(directory: Option<&Path>, style: &Style, seed: u64) -> Result<Dat
     match directory {
         Some(directory) => read(directory),
         None => Ok(Dataset {
-            name: format!("{}, {TRAIN} to learn from, seed {seed}", style.name),
+            name: format!("{}, seed {seed}", style.name),
             train: render(style, seed, 0, TRAIN),
             test: render(style, seed, 1, TEST),
         }),
