@@ -39,6 +39,7 @@ struct Buffers(Vec<(Role, Handle)>);
 impl Buffers {
     fn get(&self, role: Role) -> &Handle {
         let found = self.0.iter().find(|(of, _)| *of == role);
+        // `tests/plans` of the library holds that launches bind a plan's arguments and nothing else.
         &found.expect("a plan's arguments are given or made before its launches").1
     }
 
@@ -73,6 +74,9 @@ impl Call {
                 let order = Order::row_major(x.meta.num_dims());
                 Some((planned(&order)?, order))
             })
+            // No user's input gets here: the layer asks `Path`, which plans this shape with all gradients (a test in
+            // `plans.rs` holds that any of them have a plan then), and else calls
+            // Burn's own operation.
             .expect("Path is asked before: the row-major tensor has a plan");
         let x = order.lay(x);
         let call = Self { x: x.clone(), order, prepared, given: Buffers(Vec::new()) };

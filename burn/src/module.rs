@@ -151,7 +151,8 @@ impl BatchNorm {
     /// Normalizes `[batch, channels, ...]`.
     ///
     /// # Panics
-    /// Where the rank is less than 2, or axis 1 is not the number of channels, as Burn's does.
+    /// Where [`Self::try_forward`] returns an error: above all where the rank is less than 2, or axis 1 is not the number of
+    /// channels, as Burn's does.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         match self.try_forward(input, None) {
             Ok(output) => output,
@@ -162,7 +163,7 @@ impl BatchNorm {
     /// `activation(gamma * x_hat + beta + residual)`: the end of a residual block, with the addition in the same launches.
     ///
     /// # Panics
-    /// As [`Self::forward`], and where the residual has another shape.
+    /// Where [`Self::try_forward`] returns an error.
     pub fn forward_residual<const D: usize>(&self, input: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
         match self.try_forward(input, Some(residual)) {
             Ok(output) => output,

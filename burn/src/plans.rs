@@ -102,3 +102,49 @@ impl Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wgpu_batchnorm::{Dtype, Residual};
+
+    use super::*;
+
+    /// What `Path` promises: where there is a plan with all gradients, there is one with any of them.
+    #[test]
+    fn some_gradients_have_a_plan_where_all_have() {
+        for (max_storage_buffers, dims) in (4..=16).flat_map(|buffers| {
+            [[32, 64, 784], [25_088, 64, 1], [4, 3, 25], [2, 1, 1]].map(|dims| (buffers, dims))
+        }) {
+            let caps = Caps { max_storage_buffers, ..Caps::WEBGPU };
+            for (activation, residual) in Activation::EACH.into_iter().flat_map(|activation| {
+                [Residual::None, Residual::Added].map(|residual| (activation, residual))
+            }) {
+                let layer = Layer { activation, residual, ..Layer::default() };
+                let shape = Shape::new(&dims, 1, Dtype::F32).expect("a shape");
+                let plan = |operation: fn(Gradients) -> Operation, gradients| {
+                    prepared(operation(gradients), &layer, shape, caps.clone()).map(drop)
+                };
+                let operations: [fn(Gradients) -> Operation; 2] =
+                    [Operation::TrainingBackward, Operation::InferenceBackward];
+                for operation in operations {
+                    if plan(operation, layer.gradients()).is_err() {
+                        continue;
+                    }
+                    for bits in 1..16 {
+                        let bit = |index: u32| bits >> index & 1 == 1;
+                        let dresidual = bit(3) && residual == Residual::Added;
+                        let gradients = Gradients { dx: bit(0), dgamma: bit(1), dbeta: bit(2), dresidual };
+                        if gradients != Gradients::NONE {
+                            let found = plan(operation, gradients);
+                            assert_eq!(
+                                found,
+                                Ok(()),
+                                "{layer:?} {dims:?} {max_storage_buffers} {gradients:?}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

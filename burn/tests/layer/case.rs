@@ -74,34 +74,31 @@ impl Step {
     }
 }
 
-/// Forward, a loss whose gradient by y is `dy`, and backward.
+/// Forward, a loss whose gradient by y is `dy`, and backward: of two types with the same fields.
+macro_rules! step {
+    ($layer:expr, $x:expr, $dy:expr) => {{
+        let (layer, x) = ($layer, $x.require_grad());
+        let y = layer.forward(x.clone());
+        let grads = (y.clone() * $dy).sum().backward();
+        Step {
+            y: numbers(y),
+            dx: numbers(x.grad(&grads).expect("x asks for its gradient")),
+            dgamma: numbers(layer.gamma.val().grad(&grads).expect("gamma does")),
+            dbeta: numbers(layer.beta.val().grad(&grads).expect("beta does")),
+            running_mean: numbers(layer.running_mean.value_sync()),
+            running_var: numbers(layer.running_var.value_sync()),
+        }
+    }};
+}
+
+/// A step of ours.
 pub fn ours<const D: usize>(layer: &BatchNorm, x: Tensor<D>, dy: Tensor<D>) -> Step {
-    let x = x.require_grad();
-    let y = layer.forward(x.clone());
-    let grads = (y.clone() * dy).sum().backward();
-    Step {
-        y: numbers(y),
-        dx: numbers(x.grad(&grads).expect("x asks for its gradient")),
-        dgamma: numbers(layer.gamma.val().grad(&grads).expect("gamma does")),
-        dbeta: numbers(layer.beta.val().grad(&grads).expect("beta does")),
-        running_mean: numbers(layer.running_mean.value_sync()),
-        running_var: numbers(layer.running_var.value_sync()),
-    }
+    step!(layer, x, dy)
 }
 
 /// The same of Burn's.
 pub fn burns<const D: usize>(layer: &burn::nn::BatchNorm, x: Tensor<D>, dy: Tensor<D>) -> Step {
-    let x = x.require_grad();
-    let y = layer.forward(x.clone());
-    let grads = (y.clone() * dy).sum().backward();
-    Step {
-        y: numbers(y),
-        dx: numbers(x.grad(&grads).expect("x asks for its gradient")),
-        dgamma: numbers(layer.gamma.val().grad(&grads).expect("gamma does")),
-        dbeta: numbers(layer.beta.val().grad(&grads).expect("beta does")),
-        running_mean: numbers(layer.running_mean.value_sync()),
-        running_var: numbers(layer.running_var.value_sync()),
-    }
+    step!(layer, x, dy)
 }
 
 /// Panics where two differ by more than `bound`, relative to the largest.
