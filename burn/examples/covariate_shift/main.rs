@@ -31,10 +31,14 @@ mod median;
 mod network;
 mod numbers;
 mod options;
+#[path = "../support/order.rs"]
+mod order;
 mod percentiles;
 mod plain;
 #[path = "../support/positive.rs"]
 mod positive;
+#[path = "../support/program.rs"]
+mod program;
 #[path = "../support/progress.rs"]
 mod progress;
 #[path = "../support/random.rs"]
@@ -66,34 +70,12 @@ use accuracy::Network;
 use data::images::Dataset;
 use gpu::Gpu;
 use interrupt::Interrupt;
-use options::{Command, Options};
+use options::Options;
 use results::Results;
 use run::{BATCH, Bench, Run};
-use run_error::RunError;
 
 fn main() -> ExitCode {
-    let options = match options::parse(std::env::args_os()) {
-        Ok(Command::Run(options)) => options,
-        Ok(Command::Help) => {
-            let _ = writeln!(stdout(), "{}", options::help());
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            let _ = writeln!(stderr(), "{error}\n\n{}", options::help());
-            return ExitCode::from(2);
-        }
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(stderr(), "{error}");
-            if !matches!(error.downcast_ref(), Some(RunError::Interrupted)) {
-                return ExitCode::FAILURE;
-            }
-            let _ = writeln!(stderr(), "to go on: {}", interrupt::command(std::env::args_os()));
-            ExitCode::from(interrupt::EXIT_CODE)
-        }
-    }
+    program::run(options::parse, options::help, |options| interrupt::exit_code(run(options)))
 }
 
 /// Looks at the test images in a run.
@@ -107,12 +89,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         return Err(format!("{}: has {} images, needs to have {BATCH}", data.name, data.train.len()).into());
     }
     if options.hardness {
-        let accuracy = 100.0 * linear::accuracy(&data, options.seeds.first);
-        writeln!(
-            stdout(),
-            "{}: a linear model is right about {accuracy:.1} % of the test images",
-            data.describe()
-        )?;
+        writeln!(stdout(), "{}", linear::describe(&data, options.seeds.first))?;
         return Ok(());
     }
     std::fs::create_dir_all(&options.out).map_err(|error| format!("{}: {error}", options.out.display()))?;

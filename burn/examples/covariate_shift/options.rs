@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use lexopt::prelude::{Long, Short, ValueExt};
 
 use crate::positive::positive;
+use crate::program::Command;
 use crate::seeds::Seeds;
 use crate::whole::whole;
 
@@ -37,13 +38,6 @@ impl Default for Options {
     }
 }
 
-/// The command line, or the wish to know it.
-#[derive(Debug, PartialEq)]
-pub enum Command {
-    Help,
-    Run(Options),
-}
-
 pub fn help() -> String {
     let Options { seeds: Seeds { first, count }, steps, rate, test, out, .. } = Options::default();
     format!(
@@ -71,7 +65,7 @@ Exit code: 0 when all is done, 1 when something failed, 2 for wrong arguments, 1
 }
 
 /// The first argument is the program's name.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command<Options>, lexopt::Error> {
     let mut options = Options::default();
     let mut parser = lexopt::Parser::from_iter(arguments);
     while let Some(argument) = parser.next()? {
@@ -97,7 +91,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Command, String> {
+    fn parsed(line: &str) -> Result<Command<Options>, String> {
         parse(std::iter::once("covariate_shift").chain(line.split_whitespace()).map(OsString::from))
             .map_err(|error| error.to_string())
     }

@@ -14,6 +14,7 @@ use crate::data::images::{Dataset, Images};
 use crate::gpu::Gpu;
 use crate::interrupt::Interrupt;
 use crate::network::{Network, Output, UNITS};
+use crate::order::Order;
 use crate::percentiles::{Percentiles, percentiles};
 use crate::progress::Progress;
 use crate::random::Random;
@@ -74,9 +75,8 @@ pub const BATCH: usize = 60;
 /// What a kill may cost. A checkpoint reads every tensor on its own, which takes as long as many steps.
 const CHECKPOINT: Duration = Duration::from_secs(10);
 
-/// Purposes of random numbers.
+/// Purpose of random numbers.
 const WEIGHTS: u64 = 0;
-const ORDER: u64 = 1;
 
 /// Values above it are 1, others 0: the paper's images are binary.
 const THRESHOLD: u8 = 127;
@@ -103,7 +103,7 @@ impl Bench<'_> {
             state.looks.push(self.look(&network, 0)?);
         }
 
-        let mut order = Order::new(self.data.train.len(), run.seed);
+        let mut order = Order::new(self.data.train.len(), run.seed, true);
         let mut progress = Progress::new(&name, state.step, self.steps);
         let mut said = String::new();
         let mut saved_at = Instant::now();
@@ -112,7 +112,7 @@ impl Bench<'_> {
                 checkpoint.save(&state, network, &optimizer)?;
                 return Err(RunError::Interrupted);
             }
-            let chosen = order.batch(state.step);
+            let chosen = order.batch(state.step, BATCH);
             let labels: Vec<u8> = chosen.iter().map(|&index| self.data.train.labels[index]).collect();
             let images = Tensor::from_data(binary(&self.data.train, chosen.iter().copied()), &device);
             let scores = network.forward(images).scores;
@@ -172,29 +172,4 @@ fn binary(images: &Images, chosen: impl ExactSizeIterator<Item = usize>) -> Tens
     let value = |&value: &u8| f32::from(u8::from(value > THRESHOLD));
     let values: Vec<f32> = chosen.flat_map(|index| images.image(index).iter().map(value)).collect();
     TensorData::new(values, [count, images.size()])
-}
-
-/// Images in a new order every epoch, which follows from the seed and the epoch.
-struct Order {
-    count: usize,
-    seed: u64,
-    epoch: Option<(usize, Vec<usize>)>,
-}
-
-impl Order {
-    fn new(count: usize, seed: u64) -> Self {
-        Self { count, seed, epoch: None }
-    }
-
-    fn batch(&mut self, step: usize) -> Vec<usize> {
-        let batches = self.count / BATCH;
-        let (epoch, number) = (step / batches, step % batches);
-        let order = match self.epoch.take() {
-            Some((known, order)) if known == epoch => order,
-            _ => Random::new(&[self.seed, ORDER, epoch as u64]).permutation(self.count),
-        };
-        let chosen = order[number * BATCH..][..BATCH].to_vec();
-        self.epoch = Some((epoch, order));
-        chosen
-    }
 }

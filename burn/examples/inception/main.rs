@@ -36,9 +36,12 @@ mod network;
 mod notes;
 mod numbers;
 mod options;
+#[path = "../support/order.rs"]
 mod order;
 #[path = "../support/positive.rs"]
 mod positive;
+#[path = "../support/program.rs"]
+mod program;
 #[path = "../support/progress.rs"]
 mod progress;
 #[path = "../support/random.rs"]
@@ -76,48 +79,21 @@ use architecture::Architecture;
 use data::images::Dataset;
 use gpu::Gpu;
 use interrupt::Interrupt;
-use options::{Command, Options, Rate};
+use options::{Options, Rate};
 use recipe::Recipe;
 use results::Results;
 use run::{Bench, Run};
-use run_error::RunError;
 use variant::Variant;
 
 fn main() -> ExitCode {
-    let options = match options::parse(std::env::args_os()) {
-        Ok(Command::Run(options)) => options,
-        Ok(Command::Help) => {
-            let _ = writeln!(stdout(), "{}", options::help());
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            let _ = writeln!(stderr(), "{error}\n\n{}", options::help());
-            return ExitCode::from(2);
-        }
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(stderr(), "{error}");
-            if !matches!(error.downcast_ref(), Some(RunError::Interrupted)) {
-                return ExitCode::FAILURE;
-            }
-            let _ = writeln!(stderr(), "to go on: {}", interrupt::command(std::env::args_os()));
-            ExitCode::from(interrupt::EXIT_CODE)
-        }
-    }
+    program::run(options::parse, options::help, |options| interrupt::exit_code(run(options)))
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let data = data(options)?;
     if options.hardness {
-        let accuracy = 100.0 * linear::accuracy(&data, options.seeds.first);
-        writeln!(
-            stdout(),
-            "{}: a linear model is right about {accuracy:.1} % of the test images",
-            data.describe()
-        )?;
+        writeln!(stdout(), "{}", linear::describe(&data, options.seeds.first))?;
         return Ok(());
     }
     std::fs::create_dir_all(&options.out).map_err(|error| format!("{}: {error}", options.out.display()))?;

@@ -26,10 +26,12 @@ pub fn notes(results: &[Results], options: &Options) -> String {
     lines
         .push(format!("rate: of the first and the last step; it falls to {DECAY} of the first over the run"));
     lines.push(if options.undone.contains(&Change::Decay) {
-        "  with batch norm as well".into()
+        "  for all networks alike".into()
     } else {
         let faster = DECAY.powi(6);
-        format!("  with batch norm six times faster, to {faster:.2}; the control is `--undo decay`: all fall alike")
+        format!(
+            "  from BN-x5 on six times faster, to {faster:.2}; the control is `--undo decay`: all fall alike"
+        )
     });
     lines.extend([
         String::new(),

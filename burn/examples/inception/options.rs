@@ -7,6 +7,7 @@ use lexopt::prelude::{Long, Short, ValueExt};
 
 use crate::architecture::DEPTHS;
 use crate::positive::positive;
+use crate::program::Command;
 use crate::recipe::Change;
 use crate::seeds::Seeds;
 use crate::variant::Variant;
@@ -84,13 +85,6 @@ impl Options {
     }
 }
 
-/// The command line, or the wish to know it.
-#[derive(Debug, PartialEq)]
-pub enum Command {
-    Help,
-    Run(Options),
-}
-
 pub fn help() -> String {
     let Options { seeds: Seeds { first, count }, steps, batch, width, depth, test, out, .. } =
         Options::default();
@@ -121,7 +115,7 @@ measured here: steps to the best accuracy of Inception, speed-up over Inception,
   --rate F         learning rate of Inception; without it, one that is searched for on held-out training images
   --variants LIST  networks to train, with commas between them; all by default:
                    {variants}
-  --undo LIST      changes of the paper that the networks with batch norm do without; none by default:
+  --undo LIST      changes that the paper makes from BN-x5 on and these runs do without; none by default:
                    {changes}
   --quick          shows in a few minutes how the program works: {quick_steps} steps, {quick_test} test images,
                    --rate {QUICK_RATE}, --out {quick_out}; other options still count
@@ -139,7 +133,7 @@ Exit code: 0 when all is done, 1 when something failed, 2 for wrong arguments, 1
 }
 
 /// The first argument is the program's name. What `--quick` presets gives way to other options, wherever they stand.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command<Options>, lexopt::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match read(arguments.clone(), Options::default())? {
         Command::Run(options) if options.quick => read(arguments, Options::quick()),
@@ -147,7 +141,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
     }
 }
 
-fn read(arguments: Vec<OsString>, mut options: Options) -> Result<Command, lexopt::Error> {
+fn read(arguments: Vec<OsString>, mut options: Options) -> Result<Command<Options>, lexopt::Error> {
     const ANY: usize = usize::MAX;
     let mut parser = lexopt::Parser::from_iter(arguments);
     while let Some(argument) = parser.next()? {
@@ -206,7 +200,7 @@ fn list<T: Copy>(
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Command, String> {
+    fn parsed(line: &str) -> Result<Command<Options>, String> {
         parse(std::iter::once("inception").chain(line.split_whitespace()).map(OsString::from))
             .map_err(|error| error.to_string())
     }

@@ -56,6 +56,12 @@ impl Variant {
         matches!(self, Self::BnBaseline | Self::BnX5 | Self::BnX30 | Self::BnX5Sigmoid)
     }
 
+    /// Whether section 4.2.1 of the paper, "Accelerating BN Networks", changes how it is taught. BN-Baseline differs from
+    /// Inception by batch norm alone.
+    pub fn accelerated(self) -> bool {
+        matches!(self, Self::BnX5 | Self::BnX30 | Self::BnX5Sigmoid)
+    }
+
     pub fn sigmoid(self) -> bool {
         matches!(self, Self::BnX5Sigmoid | Self::InceptionSigmoid)
     }

@@ -8,18 +8,20 @@
 mod gpu;
 mod layer;
 mod options;
+#[path = "../support/program.rs"]
+mod program;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/whole.rs"]
 mod whole;
 
 use std::error::Error;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use gpu::Gpu;
 use layer::{EPSILON, Layer, Outcome};
-use options::{Command, Options};
+use options::Options;
 
 /// Factors of the weights. Powers of two change no digit, so that what they are off by is the device's own doing.
 const FACTORS: [f32; 8] = [0.1, 0.25, 0.5, 2.0, 4.0, 10.0, 100.0, 1e3];
@@ -29,25 +31,9 @@ const FACTORS: [f32; 8] = [0.1, 0.25, 0.5, 2.0, 4.0, 10.0, 100.0, 1e3];
 const BOUND: f64 = 1e-5;
 
 fn main() -> ExitCode {
-    let options = match options::parse(std::env::args_os()) {
-        Ok(Command::Run(options)) => options,
-        Ok(Command::Help) => {
-            let _ = writeln!(stdout(), "{}", options::help());
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            let _ = writeln!(stderr(), "{error}\n\n{}", options::help());
-            return ExitCode::from(2);
-        }
-    };
-    match run(&options) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let _ = writeln!(stderr(), "{error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(options::parse, options::help, |options| {
+        Ok(if run(options)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
 
 /// Whether every difference is within its bound.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use lexopt::prelude::{Long, Short, ValueExt};
 
+use crate::program::Command;
 use crate::whole::whole;
 
 /// What the user asked for.
@@ -19,13 +20,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { batch: 64, inputs: 100, outputs: 100, seed: 1 }
     }
-}
-
-/// The command line, or the wish to know it.
-#[derive(Debug, PartialEq)]
-pub enum Command {
-    Help,
-    Run(Options),
 }
 
 pub fn help() -> String {
@@ -46,7 +40,7 @@ Exit code: 0 if every difference is within its bound, 1 if not, 2 for wrong argu
 }
 
 /// The first argument is the program's name.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command<Options>, lexopt::Error> {
     let mut options = Options::default();
     let mut parser = lexopt::Parser::from_iter(arguments);
     while let Some(argument) = parser.next()? {
@@ -54,7 +48,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
             Short('h') | Long("help") => return Ok(Command::Help),
             Long("seed") => options.seed = parser.value()?.parse()?,
             Long("batch") => options.batch = whole(&mut parser, "--batch", 3..=1 << 16)?,
-            Long("inputs") => options.inputs = whole(&mut parser, "--inputs", 1..=1 << 16)?,
+            // Of one input, only the sign of its weight would be left; of few, some units have next to no weight at all.
+            Long("inputs") => options.inputs = whole(&mut parser, "--inputs", 16..=1 << 16)?,
             Long("outputs") => options.outputs = whole(&mut parser, "--outputs", 1..=1 << 16)?,
             other => return Err(other.unexpected()),
         }

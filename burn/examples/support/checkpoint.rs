@@ -20,8 +20,8 @@ pub enum CheckpointError {
     #[error("{}: is no checkpoint of this program ({why}); --fresh begins anew", path.display())]
     Broken { path: PathBuf, why: String },
     #[error(
-        "{}: was made with other settings: {found:?} there, {needed:?} now; give the same ones, another --out, or \
-         --fresh to begin anew",
+        "{}: was made with other settings: {found:?} there, {needed:?} now; it goes on with the same options, program and \
+         device; another --out or --fresh begins anew",
         path.display()
     )]
     Settings { path: PathBuf, found: String, needed: String },

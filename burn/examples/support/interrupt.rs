@@ -1,15 +1,20 @@
 //! Ctrl-C: a wish that the training loop looks at between steps.
 
+use std::error::Error;
 use std::ffi::OsString;
+use std::io::{Write, stderr};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::run_error::RunError;
 
 /// Whether somebody wants the program to stop.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 /// What a shell reports of a program that Ctrl-C ended.
-pub const EXIT_CODE: u8 = 130;
+const EXIT_CODE: u8 = 130;
 
 impl Interrupt {
     /// The first Ctrl-C is noted; after a second one nothing is saved.
@@ -29,9 +34,21 @@ impl Interrupt {
     }
 }
 
+/// Of a program whose work ended so. Who stopped it is told how to go on; any other error is passed on.
+pub fn exit_code(outcome: Result<(), Box<dyn Error>>) -> Result<ExitCode, Box<dyn Error>> {
+    match outcome {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if matches!(error.downcast_ref(), Some(RunError::Interrupted)) => {
+            let _ = writeln!(stderr(), "{error}\nto go on: {}", command(std::env::args_os()));
+            Ok(ExitCode::from(EXIT_CODE))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// What to type for a stopped run to go on: the same command, as a shell reads it, without `--fresh`, which would
 /// throw away what was saved.
-pub fn command(arguments: impl IntoIterator<Item = OsString>) -> String {
+fn command(arguments: impl IntoIterator<Item = OsString>) -> String {
     let quoted = |argument: &str| {
         let plain = |c: char| c.is_alphanumeric() || "-_=./,:+@%".contains(c);
         if !argument.is_empty() && argument.chars().all(plain) {

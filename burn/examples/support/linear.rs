@@ -7,8 +7,14 @@ const EPOCHS: usize = 8;
 const BATCH: usize = 50;
 const RATE: f32 = 0.5;
 
+/// How hard the data are, in words.
+pub fn describe(data: &Dataset, seed: u64) -> String {
+    let accuracy = 100.0 * accuracy(data, seed);
+    format!("{}: a linear model is right about {accuracy:.1} % of the test images", data.describe())
+}
+
 /// The accuracy of softmax regression on the pixels, of 1, on test images.
-pub fn accuracy(data: &Dataset, seed: u64) -> f64 {
+fn accuracy(data: &Dataset, seed: u64) -> f64 {
     let size = data.train.size();
     let (mean, deviation) = data.train.moments();
     // A feature of variance 1 in `size` of them: the step is as long for images of any size.
