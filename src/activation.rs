@@ -70,7 +70,18 @@ impl Activation {
         }
     }
 
-    pub(crate) fn check(self) -> Result<(), Error> {
+    /// Whether its numbers make a function.
+    ///
+    /// # Errors
+    /// [`Error::Activation`] for an `alpha` that is not finite, a bound that is not a number, `hi` not above `lo`.
+    ///
+    /// ```
+    /// use wgpu_batchnorm::Activation;
+    ///
+    /// assert!(Activation::RELU6.check().is_ok());
+    /// assert!(Activation::Clamp { lo: 1.0, hi: 0.0 }.check().is_err());
+    /// ```
+    pub fn check(self) -> Result<(), Error> {
         match self {
             Self::LeakyRelu { alpha } if !alpha.is_finite() => {
                 Err(Error::Activation { argument: "alpha", got: alpha, needs: "finite" })

@@ -1,5 +1,5 @@
 //! [Burn](https://burn.dev)'s batch norm by the kernels of [`wgpu-batchnorm`](wgpu_batchnorm): the same module, a few launches
-//! instead of thirty-seven, and right at any offset.
+//! instead of 37 (or 18, with Burn's fusion), and right at any offset.
 //!
 //! # Use
 //!
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Fields, configuration, record, display, `freeze()` and `valid()` are those of [`burn::nn::BatchNorm`], and a record that one
-//! has saved the other loads. A layer that is already there is converted, both ways:
+//! has saved the other loads. A layer that is already there is converted, both ways, and so is a struct literal:
 //!
 //! ```no_run
 //! # use burn::tensor::{Device, DeviceKind};
@@ -44,13 +44,18 @@
 //! # Where it runs
 //!
 //! On Burn's `wgpu` where it compiles WGSL (its features `wgpu` and `webgpu`), with and without fusion, under autodiff with and
-//! without gradient checkpointing, in f32 and f16, on a device that Burn made or that the application shared. Everywhere
+//! without gradient checkpointing, in f32 and f16, on a device that Burn made or that the application shared (with the limits
+//! and features of its adapter switched on: CubeCL takes them for granted). Everywhere
 //! else (CUDA, CPU, the features `vulkan` and `metal`, other types, one value per channel) the layer is
 //! Burn's own operations: the same answer. [`BatchNorm::path`] says which.
 //!
-//! Kernels read Burn's buffers and write into Burn's memory: nothing is copied. Channels last, as convolutions leave their
-//! output, and any other order without gaps, are taken as they lie, and the output lies likewise. Tensors with gaps, and
-//! a gradient that lies unlike its input, are copied first.
+//! Kernels read Burn's buffers and write into Burn's memory. Channels last, as convolutions leave their output, and any
+//! other order without gaps, are taken as they lie, and the output lies likewise. Copied first are tensors with gaps, a residual
+//! or gradient that lies unlike the input, and one tensor in two places of a layer; converted first, parameters and statistics
+//! in f16, and a residual of another type than the input.
+//!
+//! This crate turns on Burn's `wgpu`, and Burn's `Device::default()` then is a wgpu device where it would have been a CPU: name
+//! the device.
 //!
 //! # Features
 //!

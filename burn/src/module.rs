@@ -10,7 +10,7 @@ use wgpu_batchnorm::{
 use crate::error::Error;
 use crate::kernels;
 use crate::own;
-use crate::path::{Mode, Path, Reason};
+use crate::path::{Mode, Path};
 use crate::running;
 
 /// Configuration of a [`BatchNorm`], as [`burn::nn::BatchNormConfig`].
@@ -46,10 +46,18 @@ impl BatchNormConfig {
         }
     }
 
-    /// The same without a panic.
+    /// A new layer as [`Self::init`] makes it, or what is wrong with the configuration.
     ///
     /// # Errors
     /// [`Error::NumFeatures`], [`Error::Epsilon`] and [`Error::Momentum`] for what is out of its range.
+    ///
+    /// ```no_run
+    /// use burn::tensor::{Device, DeviceKind};
+    /// use wgpu_batchnorm_burn::{BatchNormConfig, Error};
+    ///
+    /// let device = Device::wgpu(DeviceKind::DefaultDevice);
+    /// assert!(matches!(BatchNormConfig::new(0).try_init(&device), Err(Error::NumFeatures)));
+    /// ```
     pub fn try_init(&self, device: &Device) -> Result<BatchNorm, Error> {
         let Self { num_features, epsilon, momentum } = *self;
         if num_features == 0 {
@@ -71,7 +79,12 @@ impl BatchNormConfig {
 
 /// Batch normalization of `[batch, channels, ...]`, any rank from 2: [`burn::nn::BatchNorm`] by other kernels.
 ///
-/// The same fields, and so the same record. Training, that is the batch's statistics, on an autodiff device unless the
+/// `y = gamma * x_hat + beta` with `x_hat = (x - mean) / sqrt(variance + epsilon)`, each by channel; in training mean and
+/// variance are the batch's (algorithm 1 of [Ioffe & Szegedy 2015](https://arxiv.org/abs/1502.03167)), else the running
+/// ones (algorithm 2).
+///
+/// The same fields, and so the same record; beside them one that is private, so that a literal is written by way of Burn's:
+/// `BatchNorm::from(burn::nn::BatchNorm { .. })`. Training, that is the batch's statistics, on an autodiff device unless the
 /// layer is frozen; the running statistics else, as in Burn. Their variance is the biased one, as in Burn;
 /// [`Self::with_running_variance`] takes PyTorch's.
 ///
@@ -128,31 +141,65 @@ impl Default for Biased {
 
 impl BatchNorm {
     /// With a function at its end, in the same launches: `y = activation(gamma * x_hat + beta)`.
+    ///
+    /// ```no_run
+    /// # use burn::tensor::{Device, DeviceKind};
+    /// # use wgpu_batchnorm_burn::{Activation, BatchNormConfig};
+    /// # let device = Device::wgpu(DeviceKind::DefaultDevice);
+    /// let layer = BatchNormConfig::new(64).init(&device).with_activation(Activation::LeakyRelu { alpha: 0.1 });
+    /// ```
     #[must_use]
     pub fn with_activation(mut self, activation: Activation) -> Self {
         self.extras.activation = activation;
         self
     }
 
-    /// With the running variance of another convention: PyTorch's is [`RunningVariance::Unbiased`].
+    /// With the running variance of another convention: PyTorch's is [`RunningVariance::Unbiased`]. It has none for a batch of
+    /// one value per channel: the running statistics then stay as they are.
+    ///
+    /// ```no_run
+    /// # use burn::tensor::{Device, DeviceKind};
+    /// # use wgpu_batchnorm_burn::{BatchNormConfig, RunningVariance};
+    /// # let device = Device::wgpu(DeviceKind::DefaultDevice);
+    /// let layer = BatchNormConfig::new(64).init(&device).with_running_variance(RunningVariance::Unbiased);
+    /// ```
     #[must_use]
     pub fn with_running_variance(mut self, variance: RunningVariance) -> Self {
         self.extras.running_variance = Biased(variance);
         self
     }
 
-    /// With running statistics that not every batch gets into: [`Update::IfLayerFinite`] keeps out one with a NaN.
+    /// With running statistics that not every batch gets into: [`Update::IfLayerFinite`] keeps out one with a NaN, for one
+    /// launch more.
+    ///
+    /// ```no_run
+    /// # use burn::tensor::{Device, DeviceKind};
+    /// # use wgpu_batchnorm_burn::{BatchNormConfig, Update};
+    /// # let device = Device::wgpu(DeviceKind::DefaultDevice);
+    /// let layer = BatchNormConfig::new(64).init(&device).with_update(Update::IfLayerFinite);
+    /// ```
     #[must_use]
     pub fn with_update(mut self, update: Update) -> Self {
         self.extras.update = update;
         self
     }
 
-    /// Normalizes `[batch, channels, ...]`.
+    /// Normalizes `[batch, channels, ...]`: the output has the input's dimensions and type. By the batch's statistics, which
+    /// move the running ones, on an autodiff device unless the layer is frozen; else by the running ones.
     ///
     /// # Panics
     /// Where [`Self::try_forward`] returns an error: above all where the rank is less than 2, or axis 1 is not the number of
     /// channels, as Burn's does.
+    ///
+    /// ```no_run
+    /// use burn::tensor::{Device, DeviceKind, Tensor};
+    /// use wgpu_batchnorm_burn::BatchNormConfig;
+    ///
+    /// let device = Device::wgpu(DeviceKind::DefaultDevice).autodiff();
+    /// let layer = BatchNormConfig::new(64).init(&device);
+    /// let output = layer.forward(Tensor::<4>::zeros([32, 64, 28, 28], &device));
+    /// assert_eq!(output.dims(), [32, 64, 28, 28]);
+    /// ```
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         match self.try_forward(input, None) {
             Ok(output) => output,
@@ -161,9 +208,19 @@ impl BatchNorm {
     }
 
     /// `activation(gamma * x_hat + beta + residual)`: the end of a residual block, with the addition in the same launches.
+    /// The residual has the input's dimensions; of another type it is converted first.
     ///
     /// # Panics
     /// Where [`Self::try_forward`] returns an error.
+    ///
+    /// ```no_run
+    /// # use burn::tensor::{Device, DeviceKind, Tensor};
+    /// # use wgpu_batchnorm_burn::{Activation, BatchNormConfig};
+    /// # let device = Device::wgpu(DeviceKind::DefaultDevice).autodiff();
+    /// let layer = BatchNormConfig::new(64).init(&device).with_activation(Activation::Relu);
+    /// let (x, shortcut) = (Tensor::<4>::zeros([8, 64, 14, 14], &device), Tensor::ones([8, 64, 14, 14], &device));
+    /// let output = layer.forward_residual(x, shortcut);
+    /// ```
     pub fn forward_residual<const D: usize>(&self, input: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
         match self.try_forward(input, Some(residual)) {
             Ok(output) => output,
@@ -171,12 +228,23 @@ impl BatchNorm {
         }
     }
 
-    /// Both without a panic.
+    /// What [`Self::forward`] and [`Self::forward_residual`] return, or what is wrong with the arguments or the layer; then
+    /// nothing was launched, and the running statistics are as they were.
     ///
     /// # Errors
     /// [`Error::Rank`] and [`Error::Channels`] for an input that is not `[batch, channels, ...]`; [`Error::Residual`]
     /// for a residual of another shape than the input; [`Error::PerChannel`] and [`Error::Activation`] for a layer that is
     /// none.
+    ///
+    /// ```no_run
+    /// use burn::tensor::{Device, DeviceKind, Tensor};
+    /// use wgpu_batchnorm_burn::{BatchNormConfig, Error};
+    ///
+    /// let device = Device::wgpu(DeviceKind::DefaultDevice).autodiff();
+    /// let layer = BatchNormConfig::new(64).init(&device);
+    /// let error = layer.try_forward(Tensor::<4>::zeros([32, 3, 28, 28], &device), None).unwrap_err();
+    /// assert_eq!(error, Error::Channels { got: vec![32, 3, 28, 28], needs: 64 });
+    /// ```
     pub fn try_forward<const D: usize>(
         &self,
         input: Tensor<D>,
@@ -195,20 +263,19 @@ impl BatchNorm {
         if let Some(residual) = residual.as_ref().filter(|residual| residual.dims() != dims) {
             return Err(Error::Residual { got: residual.dims().to_vec(), needs: dims.to_vec() });
         }
+        self.extras.activation.check().map_err(Error::Activation)?;
         // Quantized ones as numbers; others are left as they are.
         let input = input.dequantize();
         let residual = residual.map(|residual| own::of_type(residual.dequantize(), input.dtype()));
         let (gamma, beta) = (self.gamma.val().dequantize(), self.beta.val().dequantize());
         let (mode, layer) = (self.mode(&input), self.layer());
         let path = self.path_of(&input, residual.is_some());
-        if let Path::Burn(Reason::Layer(error @ wgpu_batchnorm::Error::Activation { .. })) = path {
-            return Err(Error::Activation(error));
-        }
+        let numbers = own::Numbers { epsilon: self.epsilon, momentum: self.momentum };
         Ok(match (mode, path) {
             (Mode::Training, path) => {
                 running::exchange(&self.running_mean, &self.running_var, &input.device(), |old| match path {
                     Path::Kernels => kernels::training(input, [gamma, beta], old, residual, layer),
-                    Path::Burn(_) => own::training(input, [gamma, beta], old, residual, layer, self.epsilon),
+                    Path::Burn(_) => own::training(input, [gamma, beta], old, residual, layer, numbers),
                 })
             }
             (Mode::Inference, path) => {
@@ -217,9 +284,7 @@ impl BatchNorm {
                     .map(|state| state.value().to_device(&device).dequantize());
                 match path {
                     Path::Kernels => kernels::inference(input, [gamma, beta], running, residual, layer),
-                    Path::Burn(_) => {
-                        own::inference(input, [gamma, beta], running, residual, layer, self.epsilon)
-                    }
+                    Path::Burn(_) => own::inference(input, [gamma, beta], running, residual, layer, numbers),
                 }
             }
         })
@@ -240,7 +305,7 @@ impl BatchNorm {
         Ok(())
     }
 
-    /// Which implementation takes an input like this one, with or without a residual.
+    /// Which implementation takes an input like this one; [`Path`] has an example.
     pub fn path<const D: usize>(&self, input: &Tensor<D>) -> Path {
         self.path_of(input, false)
     }

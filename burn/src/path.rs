@@ -52,7 +52,7 @@ pub enum Reason {
     Runtime(&'static str),
     /// The kernels have f32 and f16.
     Dtype(DType),
-    /// The tensor has no values.
+    /// The tensor has no values: it is given back, and the running statistics stay as they are.
     Empty,
     /// The kernels refuse the layer: one value per channel, or a limit of the device.
     Layer(Error),

@@ -12,7 +12,7 @@ pub const BURN: &str = "wgpu-batchnorm-burn";
 
 /// Runs the tests whose names contain the filter; all, where there is none.
 pub fn run(setup: Setup, filter: Option<&OsStr>) -> Result<ExitCode, Stop> {
-    driver::ensure_for_tests(setup)?;
+    driver::ensure_for_burn(setup)?;
     // What fusion changes is how the layer is called: the rest need not run twice.
     for features in [&[][..], &["--no-default-features", "--lib", "--tests"]] {
         let mut command = cargo();

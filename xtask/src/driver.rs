@@ -66,6 +66,11 @@ pub fn ensure_for_tests(setup: Setup) -> Result<(), Stop> {
     ensure(setup, &REQUIRED.iter().map(|&backend| Need::Backend(backend)).collect::<Vec<_>>())
 }
 
+/// Makes sure that Burn has the backend it takes first.
+pub fn ensure_for_burn(setup: Setup) -> Result<(), Stop> {
+    ensure(setup, &[Need::Backend(REQUIRED[0])])
+}
+
 /// Makes sure that the demo has an adapter: of the backend that its arguments name, else any.
 pub fn ensure_for_demo(setup: Setup, arguments: &[OsString]) -> Result<(), Stop> {
     let named = named_backend(arguments);
