@@ -7,5 +7,6 @@ mod extras;
 mod f16;
 mod layouts;
 mod paths;
+mod quantized;
 mod record;
 mod sharing;
