@@ -67,7 +67,7 @@ impl Default for Options {
     }
 }
 
-/// Of the order that a search finds for the default data and network.
+/// What the search finds for the default data and network.
 const QUICK_RATE: f64 = 0.02;
 
 impl Options {

@@ -27,9 +27,7 @@ impl Score {
         let mut sum = self.loss.map(|loss| f64::from(loss) * self.total as f64);
         for (scores, &label) in scores.chunks_exact(CLASSES).zip(labels) {
             let label = usize::from(label);
-            // A score that is not a number is above none: such a network is right about nothing.
-            let best = (0..CLASSES).all(|class| class == label || scores[label] > scores[class]);
-            self.right += usize::from(best);
+            self.right += usize::from(is_answer(scores, label));
             let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let powers: f64 = scores.iter().map(|&score| f64::from(score - largest).exp()).sum();
             let loss = powers.ln() - f64::from(scores[label] - largest);
@@ -53,6 +51,13 @@ impl Score {
     }
 }
 
+/// Whether the label is the first of the classes with the largest score. One that is not a number is above none: such a
+/// network is right about nothing.
+fn is_answer(scores: &[f32], label: usize) -> bool {
+    let (before, after) = scores.split_at(label);
+    before.iter().all(|score| scores[label] > *score) && after.iter().all(|score| scores[label] >= *score)
+}
+
 /// A row for each label, 1 at its place.
 pub fn one_hot(labels: &[u8]) -> TensorData {
     let mut rows = vec![0.0_f32; labels.len() * CLASSES];
@@ -60,4 +65,19 @@ pub fn one_hot(labels: &[u8]) -> TensorData {
         row[usize::from(label)] = 1.0;
     }
     TensorData::new(rows, [labels.len(), CLASSES])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_answer;
+
+    #[test]
+    fn of_equal_scores_the_first_is_the_answer() {
+        let right =
+            |scores: &[f32]| (0..scores.len()).filter(|&label| is_answer(scores, label)).collect::<Vec<_>>();
+        assert_eq!(right(&[1.0, 3.0, 2.0]), [1]);
+        assert_eq!(right(&[1.0, 3.0, 3.0]), [1]);
+        assert_eq!(right(&[0.0; 3]), [0]);
+        assert_eq!(right(&[f32::NAN; 3]), []);
+    }
 }
