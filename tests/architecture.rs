@@ -383,8 +383,11 @@ fn links_lead_somewhere() {
             let path = if file.is_empty() { page.into() } else { folder.join(file) };
             assert!(root().join(&path).exists(), "{page} links to {target}");
             if !heading.is_empty() {
-                let anchor =
-                    |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+                // As GitHub makes it: without punctuation.
+                let anchor = |line: &str| -> String {
+                    let heading = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+                    heading.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+                };
                 let headings = text(&path.to_string_lossy());
                 let mut headings = headings.lines().filter(|line| line.starts_with('#'));
                 assert!(headings.any(|line| anchor(line) == heading), "{page} links to {target}");
