@@ -32,7 +32,7 @@ pub(crate) fn training<const D: usize>(
     let computed = affine.iter().map(Tensor::dtype).fold(dtype, wider);
     let [gamma, beta] = affine.map(|tensor| of_type(tensor, computed));
     let result = batch_norm_train(of_type(input, computed), gamma, beta, numbers.epsilon);
-    let new = [result.mean, result.variance].map(|new| of_type(new.detach(), mean.dtype()));
+    let new = [result.mean, result.variance].map(Tensor::detach);
     let output = of_type(tail(result.output, residual, layer.activation), dtype);
     (output, updated([mean, var], new, values, layer, numbers.momentum))
 }
@@ -102,6 +102,7 @@ fn updated(
     };
     let [old_mean, old_var] = old;
     [(old_mean, mean), (old_var, variance)].map(|(old, new)| {
+        let new = of_type(new, old.dtype());
         let average = old.clone().mul_scalar(1.0 - momentum).add(new.mul_scalar(momentum));
         match &refused {
             None => average,
