@@ -1,5 +1,7 @@
 //! Every mistake a caller can make, by name, value and need.
 
+use burn::tensor::Device;
+
 /// What is wrong with a layer's configuration or its input.
 ///
 /// ```
@@ -49,6 +51,16 @@ pub enum Error {
         got: usize,
         /// The length of gamma.
         needs: usize,
+    },
+    /// A parameter or the residual is on another device than the input.
+    #[error("{name}: is on {got:?}, needs to be on the input's, {needs:?}")]
+    Device {
+        /// Which.
+        name: &'static str,
+        /// Where it is.
+        got: Device,
+        /// Where the input is.
+        needs: Device,
     },
     /// The activation has numbers that make none.
     #[error("{0}")]

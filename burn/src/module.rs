@@ -233,8 +233,8 @@ impl BatchNorm {
     ///
     /// # Errors
     /// [`Error::Rank`] and [`Error::Channels`] for an input that is not `[batch, channels, ...]`; [`Error::Residual`]
-    /// for a residual of another shape than the input; [`Error::PerChannel`] and [`Error::Activation`] for a layer that is
-    /// none.
+    /// for a residual of another shape than the input; [`Error::Device`] for what is on another device than the input;
+    /// [`Error::PerChannel`] and [`Error::Activation`] for a layer that is none.
     ///
     /// ```no_run
     /// use burn::tensor::{Device, DeviceKind, Tensor};
@@ -263,6 +263,7 @@ impl BatchNorm {
         if let Some(residual) = residual.as_ref().filter(|residual| residual.dims() != dims) {
             return Err(Error::Residual { got: residual.dims().to_vec(), needs: dims.to_vec() });
         }
+        self.check_devices(&input, residual.as_ref())?;
         self.extras.activation.check().map_err(Error::Activation)?;
         // Quantized ones as numbers; others are left as they are.
         let input = input.dequantize();
@@ -300,6 +301,27 @@ impl BatchNorm {
             let [got] = shape.dims();
             if got != needs {
                 return Err(Error::PerChannel { name, got, needs });
+            }
+        }
+        Ok(())
+    }
+
+    /// Running statistics are moved to where the input is, as Burn does; the rest has to be there.
+    fn check_devices<const D: usize>(
+        &self,
+        input: &Tensor<D>,
+        residual: Option<&Tensor<D>>,
+    ) -> Result<(), Error> {
+        let needs = input.device();
+        let given = [
+            ("gamma", Some(self.gamma.device())),
+            ("beta", Some(self.beta.device())),
+            ("residual", residual.map(Tensor::device)),
+        ];
+        for (name, got) in given {
+            // Equal is one compute resource, with autodiff or without.
+            if let Some(got) = got.filter(|got| *got != needs) {
+                return Err(Error::Device { name, got, needs });
             }
         }
         Ok(())

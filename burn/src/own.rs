@@ -260,4 +260,17 @@ mod tests {
         let y: Vec<f32> = y.cast(FloatDType::F32).into_data().try_to_vec().expect("f32");
         assert!((y[0] - 5.0).abs() < 0.01 && (y[1] + 3.0).abs() < 0.01, "{y:?}");
     }
+
+    #[test]
+    fn running_statistics_keep_their_types() {
+        let device = Device::wgpu(DeviceKind::DefaultDevice);
+        let x = Tensor::<2>::from_data([[1.0_f32], [3.0]], &device);
+        let one = |value: f32| Tensor::<1>::from_data([value], &device);
+        let numbers = Numbers { epsilon: 1e-5, momentum: 0.5 };
+        let running = [one(0.0), one(3.0).cast(FloatDType::F16)];
+        let (_, new) = training(x, [one(1.0), one(0.0)], running, None, kept(), numbers);
+        assert_eq!([new[0].dtype(), new[1].dtype()], [DType::F32, DType::F16]);
+        let [mean, var] = new.map(|new| new.cast(FloatDType::F32).into_data().try_to_vec::<f32>());
+        assert_eq!((mean.expect("f32"), var.expect("f32")), (vec![1.0], vec![2.0]));
+    }
 }

@@ -1,8 +1,8 @@
 //! A device that the application has made and uses itself, beside Burn.
 
 use burn::tensor::wgpu::WgpuSetup;
-use burn::tensor::{Device, Tensor, TensorData};
-use wgpu_batchnorm_burn::{BatchNormConfig, Path};
+use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
+use wgpu_batchnorm_burn::{BatchNormConfig, Error, Path};
 
 /// Burn's runtime asks the adapter what there is, not the device: all of it has to be switched on.
 fn setup() -> WgpuSetup {
@@ -27,6 +27,13 @@ fn burn_and_the_application_share_a_device() {
     let burn =
         Device::wgpu_options().setup(setup).init().expect("the device has all that Burn needs").autodiff();
     let layer = BatchNormConfig::new(2).init(&burn);
+    // A tensor on another device is refused, with or without autodiff there.
+    let other = Device::wgpu(DeviceKind::DefaultDevice);
+    let refused = |name| Some(Error::Device { name, got: burn.clone(), needs: other.clone() });
+    let there = |device: &Device| Tensor::<2>::zeros([4, 2], device);
+    assert_eq!(layer.try_forward(there(&other), None).err(), refused("gamma"));
+    let residual = layer.try_forward(there(&burn.clone().inner()), Some(there(&other))).err();
+    assert_eq!(residual, Some(Error::Device { name: "residual", got: other.clone(), needs: burn.clone() }));
     let values: Vec<f32> = (0..36).map(|value| value as f32).collect();
     let x = Tensor::<4>::from_data(TensorData::new(values, [2, 2, 3, 3]), &burn).require_grad();
     assert_eq!(layer.path(&x), Path::Kernels);

@@ -59,17 +59,7 @@ fn rising(curves: &[Curve], steps: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::Score;
-
-    fn curve(right: &[usize]) -> Curve {
-        let score = |(index, &right): (usize, &usize)| Score {
-            step: 10 * (index + 1),
-            right,
-            total: 100,
-            loss: Some(1.0),
-        };
-        right.iter().enumerate().map(score).collect()
-    }
+    use crate::curve::curve;
 
     #[test]
     fn a_baseline_that_is_best_in_the_last_tenth_was_still_rising() {

@@ -92,19 +92,11 @@ fn remarks(results: &Results) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::Score;
+    use crate::curve::curve;
 
     fn results(variant: Variant, curves: &[&[usize]]) -> Results {
-        let curve = |right: &&[usize]| {
-            let score = |(index, &right): (usize, &usize)| Score {
-                step: 10 * (index + 1),
-                right,
-                total: 100,
-                loss: (right > 0).then_some(1.0),
-            };
-            right.iter().enumerate().map(score).collect()
-        };
-        Results { variant, rates: [0.02, 0.014], first_seed: 4, curves: curves.iter().map(curve).collect() }
+        let curves = curves.iter().map(|right| curve(right)).collect();
+        Results { variant, rates: [0.02, 0.014], first_seed: 4, curves }
     }
 
     fn row(text: &str, network: &str) -> Vec<String> {

@@ -35,19 +35,21 @@ pub fn broke(curve: &[Score]) -> Option<usize> {
     curve.iter().find(|score| score.loss.is_none()).map(|score| score.step)
 }
 
+/// A curve for tests: a look every 10 steps, with so many of 100 right; not finite where none is.
+#[cfg(test)]
+pub fn curve(right: &[usize]) -> Curve {
+    let score = |(index, &right): (usize, &usize)| Score {
+        step: 10 * (index + 1),
+        right,
+        total: 100,
+        loss: (right > 0).then_some(1.0),
+    };
+    right.iter().enumerate().map(score).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn curve(right: &[usize]) -> Curve {
-        let score = |(index, &right): (usize, &usize)| Score {
-            step: 10 * (index + 1),
-            right,
-            total: 100,
-            loss: (right > 0).then_some(1.0),
-        };
-        right.iter().enumerate().map(score).collect()
-    }
 
     #[test]
     fn accuracies_are_medians_of_neighbours() {

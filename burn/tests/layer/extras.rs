@@ -109,6 +109,9 @@ fn a_layer_that_is_none_is_refused() {
     assert_eq!(layer.try_forward(x(), None).err(), Some(expected));
     let layer = BatchNormConfig::new(6).init(&device).with_activation(Activation::Clamp { lo: 1.0, hi: 0.0 });
     assert!(matches!(layer.try_forward(x(), None), Err(Error::Activation(_))));
+    // Where nothing is planned as well.
+    let empty = Tensor::<4>::zeros([0, 6, 3, 3], &device);
+    assert!(matches!(layer.try_forward(empty, None), Err(Error::Activation(_))));
 }
 
 #[test]
