@@ -58,9 +58,9 @@ pub enum Error {
         /// Which.
         name: &'static str,
         /// Where it is.
-        got: Device,
+        got: Box<Device>,
         /// Where the input is.
-        needs: Device,
+        needs: Box<Device>,
     },
     /// The activation has numbers that make none.
     #[error("{0}")]

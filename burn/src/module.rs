@@ -321,7 +321,7 @@ impl BatchNorm {
         for (name, got) in given {
             // Equal is one compute resource, with autodiff or without.
             if let Some(got) = got.filter(|got| *got != needs) {
-                return Err(Error::Device { name, got, needs });
+                return Err(Error::Device { name, got: got.into(), needs: needs.into() });
             }
         }
         Ok(())

@@ -29,11 +29,13 @@ fn burn_and_the_application_share_a_device() {
     let layer = BatchNormConfig::new(2).init(&burn);
     // A tensor on another device is refused, with or without autodiff there.
     let other = Device::wgpu(DeviceKind::DefaultDevice);
-    let refused = |name| Some(Error::Device { name, got: burn.clone(), needs: other.clone() });
+    let refused = |name, got: &Device, needs: &Device| {
+        Some(Error::Device { name, got: got.clone().into(), needs: needs.clone().into() })
+    };
     let there = |device: &Device| Tensor::<2>::zeros([4, 2], device);
-    assert_eq!(layer.try_forward(there(&other), None).err(), refused("gamma"));
-    let residual = layer.try_forward(there(&burn.clone().inner()), Some(there(&other))).err();
-    assert_eq!(residual, Some(Error::Device { name: "residual", got: other.clone(), needs: burn.clone() }));
+    assert_eq!(layer.try_forward(there(&other), None).err(), refused("gamma", &burn, &other));
+    let residual = layer.try_forward(there(&burn.clone().inner()), Some(there(&other)));
+    assert_eq!(residual.err(), refused("residual", &other, &burn));
     let values: Vec<f32> = (0..36).map(|value| value as f32).collect();
     let x = Tensor::<4>::from_data(TensorData::new(values, [2, 2, 3, 3]), &burn).require_grad();
     assert_eq!(layer.path(&x), Path::Kernels);
